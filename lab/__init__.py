@@ -1,0 +1,1 @@
+"""A preprod on one machine, for the demo and the tests."""

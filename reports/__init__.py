@@ -1,0 +1,1 @@
+"""Records, verdicts, scores and the store they are kept in."""

@@ -1,0 +1,234 @@
+"""The record of a run: the only serialised form of it, immutable once written.
+
+Times are seconds since the epoch with milliseconds, durations are seconds. Series are columnar: what is the same for
+all samples stands once. NaN and infinity are outcomes whose value is null, because JSON has no word for them.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from runner.model import EndsBy, Sight, Verdict
+
+__all__ = [
+    "Decision",
+    "Event",
+    "Events",
+    "Experiment",
+    "FaultRecord",
+    "Judgement",
+    "LookRecord",
+    "Origin",
+    "Outcome",
+    "Problem",
+    "Promise",
+    "Record",
+    "Series",
+    "TargetRecord",
+]
+
+Moment = Annotated[float, AfterValidator(lambda value: round(value, 3))]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+
+class Outcome(StrEnum):
+    """What one sample of a steady-state probe was. Only GOOD and BAD are samples of the system itself."""
+
+    GOOD = "good"
+    BAD = "bad"
+    NO_SERIES = "no-series"
+    SEVERAL_SERIES = "several-series"
+    NAN = "nan"
+    STALE = "stale"
+    REPEATED = "repeated"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
+class Experiment(_Frozen):
+    """Which experiment ran; `hash` covers steady state, method, rollbacks, extension and configuration."""
+
+    title: str
+    path: str = ""
+    hash: str = ""
+    tags: tuple[str, ...] = ()
+
+
+class Origin(_Frozen):
+    """Who and what started the run, where, and with which versions."""
+
+    user: str
+    host: str
+    how: str
+    environment: str
+    environment_kind: str
+    versions: Mapping[str, str]
+
+
+class Promise(_Frozen):
+    """What the experiment says of its service: the inputs of the score, from its `chaosctl` extension."""
+
+    service: str = ""
+    objective: Annotated[float, Field(gt=0, description="recovery objective, seconds")] = 30.0
+    slo: Annotated[float, Field(gt=0, lt=100, description="target share of good events, percent")] = 99.0
+    tolerated: Annotated[
+        float | None,
+        Field(gt=0, le=1, description="E: tolerated share of bad events; absent: 10 * (1 - slo)"),
+    ] = None
+    weight: Annotated[float, Field(gt=0)] = 1.0
+    required: bool = True
+    baseline: Annotated[int, Field(ge=1, description="good samples wanted before the fault")] = 5
+
+
+class Event(_Frozen):
+    """One step of the run."""
+
+    at: Moment
+    what: str
+    detail: str = ""
+
+
+class LookRecord(_Frozen):
+    """One independent look at a fault's effect at one target."""
+
+    phase: Literal["before", "during", "after"]
+    asked: Moment
+    answered: Moment
+    sight: Sight
+    detail: str
+    evidence: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class TargetRecord(_Frozen):
+    """What happened to one target; a moment that was not seen is null.
+
+    `committed` is when the target took the fault, `deadline` when it ends by itself, `effective` the first look that
+    saw it, `ended` the first check that found it no longer live, `healed` the first look that found the effect gone.
+    `hits` counts the workload's own encounters with the fault, our probes left out; null means it is not known.
+    """
+
+    target: str
+    committed: Moment | None = None
+    deadline: Moment | None = None
+    effective: Moment | None = None
+    ended: Moment | None = None
+    healed: Moment | None = None
+    ended_how: Literal["deadline", "undone", "unknown"] = "unknown"
+    hits: int | None = None
+    looks: tuple[LookRecord, ...] = ()
+    error: str = ""
+
+
+class FaultRecord(_Frozen):
+    """One fault of the run, at all its targets."""
+
+    id: str
+    name: str
+    parameters: Mapping[str, Any]
+    sentence: str
+    ends_by: EndsBy
+    duration: float
+    targets: tuple[TargetRecord, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Series(_Frozen):
+    """One steady-state probe over the whole run; sample i was taken at start + offsets[i].
+
+    `resolution` says how sharp its edges are: scrape interval plus the range its query smears over, seconds.
+    """
+
+    probe: str
+    query: str = ""
+    tolerance: Any = None
+    hard: bool = True
+    interval: Annotated[float, Field(gt=0)]
+    resolution: Annotated[float, Field(ge=0)]
+    start: Moment
+    offsets: tuple[Moment, ...]
+    values: tuple[float | str | bool | None, ...]
+    outcomes: tuple[Outcome, ...]
+    detail: str = ""
+
+
+class Events(_Frozen):
+    """Good and bad events of the service, counted from raw counters; entry i happened in (t[i-1], t[i]]."""
+
+    all_query: str
+    bad_query: str
+    start: Moment
+    offsets: tuple[Moment, ...]
+    all: tuple[float, ...]
+    bad: tuple[float, ...]
+
+
+class Decision(_Frozen):
+    """What a guardrail decided, and why."""
+
+    at: Moment
+    guardrail: str
+    allowed: bool
+    reason: str
+
+
+class Problem(_Frozen):
+    """Why the run did not take its course: an error, an abort or a lost backend."""
+
+    kind: Literal["error", "aborted", "inconclusive"]
+    message: str
+
+
+class Judgement(_Frozen):
+    """What follows from the rest of the record, by the formula of that version."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    score: float | None
+    formula: str
+    bad_share: float | None = None
+    events: float | None = None
+    absorbed: float | None = None
+    recovered: float | None = None
+    recovery_time: float | None = None
+    recovery_resolution: float | None = None
+    steady_again: Moment | None = None
+    exit_code: int = 0
+
+
+class Record(_Frozen):
+    """One run, whole. `canonical()` are the bytes it is stored and addressed by."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    run: str
+    kind: Literal["experiment", "inject"]
+    experiment: Experiment
+    origin: Origin
+    promise: Promise
+    started: Moment
+    ended: Moment
+    dry: bool = False
+    timeline: tuple[Event, ...] = ()
+    faults: tuple[FaultRecord, ...] = ()
+    series: tuple[Series, ...] = ()
+    events: Events | None = None
+    decisions: tuple[Decision, ...] = ()
+    residue: tuple[str, ...] = ()
+    problem: Problem | None = None
+    journal: Mapping[str, Any] = Field(default_factory=dict)
+    judgement: Judgement | None = None
+
+    def canonical(self) -> bytes:
+        """Return the record as JSON with sorted keys and no spaces: the same record gives the same bytes."""
+        data = self.model_dump(mode="json", by_alias=True)
+        return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def address(self) -> str:
+        """Return the SHA-256 of the canonical bytes, in hex."""
+        return hashlib.sha256(self.canonical()).hexdigest()

@@ -1,0 +1,1 @@
+"""What the runner does: commands, the Chaos Toolkit control, targets, the ledger and guardrails."""

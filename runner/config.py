@@ -1,0 +1,267 @@
+"""chaosctl.yaml: which systems there are, how they are reached, and what is allowed there."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AnyUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from runner.errors import InvalidFile, Unreachable, UsageError
+from runner.model import parse_duration
+from runner.paths import state_dir
+
+__all__ = [
+    "Chosen",
+    "Configuration",
+    "Environment",
+    "Etcd",
+    "Guardrails",
+    "Host",
+    "Kubernetes",
+    "Prometheus",
+    "Secret",
+    "Store",
+    "config_files",
+    "current",
+    "json_schema",
+    "load",
+    "read",
+]
+
+Duration = Annotated[
+    float,
+    BeforeValidator(lambda value: value if isinstance(value, float) else parse_duration(value)),
+    Field(json_schema_extra={"type": "string", "examples": ["90s", "2500ms", "1m30s"]}),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Secret(_Part):
+    """A secret by reference: the name of an environment variable, or a file that holds it."""
+
+    env: str = ""
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "Secret":
+        if bool(self.env) == bool(self.file):
+            raise ValueError("a secret is `{env: NAME}` or `{file: PATH}`, one of the two")
+        return self
+
+    def reveal(self) -> str:
+        """Return the secret; raises Unreachable where the reference leads nowhere."""
+        if self.env:
+            if value := os.environ.get(self.env):
+                return value
+            raise Unreachable(f"The secret in ${self.env} is empty or not set.", f"Set it: export {self.env}=...")
+        assert self.file is not None  # noqa: S101 - the validator saw to it
+        try:
+            return self.file.read_text().strip()
+        except OSError as error:
+            raise Unreachable(f"The secret file {self.file} cannot be read: {error.strerror}.") from error
+
+
+class Host(_Part):
+    """A machine or namespace that faults can act on: `reach` is `netns:NAME`, `local` or another target."""
+
+    reach: str
+    namespace: str = ""
+    labels: Mapping[str, str] = Field(default_factory=dict)
+
+
+class Prometheus(_Part):
+    """The Prometheus that steady state is asked of."""
+
+    url: AnyUrl
+    bearer_token: Secret | None = None
+    username: str = ""
+    password: Secret | None = None
+    ca_file: Path | None = None
+    timeout: Duration = 5.0
+    proxy: bool = Field(default=False, description="honour HTTP_PROXY and HTTPS_PROXY")
+
+
+class Etcd(_Part):
+    """The etcd whose latency is at stake."""
+
+    endpoints: tuple[AnyUrl, ...]
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+
+class Kubernetes(_Part):
+    """The cluster, pinned: faults are refused where the kube-system UID behind the context is another."""
+
+    context: str
+    kubeconfig: Path | None = None
+    uid: str
+
+
+class Store(_Part):
+    """Where records go: an SQLAlchemy URL without its password."""
+
+    url: str
+    password: Secret | None = None
+
+
+class Guardrails(_Part):
+    """What is allowed in this environment."""
+
+    production_allowed: bool = False
+    max_duration: Duration = 900.0
+    max_targets: int = Field(default=50, ge=1)
+
+
+class Environment(_Part):
+    """One system: how it is reached, and what may be done to it."""
+
+    kind: Literal["lab", "preproduction", "production"]
+    hosts: Mapping[str, Host] = Field(default_factory=dict)
+    kubernetes: Kubernetes | None = None
+    prometheus: Prometheus | None = None
+    etcd: Etcd | None = None
+    store: Store | None = None
+    duration: Duration = 90.0
+    dns_control: str = Field(default="", description="a name that must keep resolving while another is faulted")
+    guardrails: Guardrails = Guardrails()
+    variables: Mapping[str, str | int | float | bool] = Field(
+        default_factory=dict, description="replace the defaults of an experiment's configuration"
+    )
+
+
+class Configuration(_Part):
+    """The whole file."""
+
+    default: str = ""
+    environments: Mapping[str, Environment] = Field(default_factory=dict)
+
+
+class Chosen(_Part):
+    """The environment a command works on, with its name."""
+
+    name: str
+    environment: Environment
+
+
+def config_files() -> tuple[Path, ...]:
+    """Return the files that make up the configuration, the user's own first; only those that exist.
+
+    $CHAOSCTL_CONFIG, else ./chaosctl.yaml, ~/.config/chaosctl/chaosctl.yaml or /etc/chaosctl/chaosctl.yaml,
+    whichever comes first; then what labs on this machine wrote into the state directory.
+    """
+    own = _own_file()
+    written = sorted((state_dir() / "environments").glob("*.yaml"))
+    return (*([own] if own else []), *written)
+
+
+def load() -> Configuration:
+    """Return the merged configuration; an own default always wins over a lab's.
+
+    Raises InvalidFile with file, line, field and what was expected, UsageError where an environment is defined twice.
+    """
+    default, environments = "", {}
+    for path in config_files():
+        part = read(path)
+        for name, environment in part.environments.items():
+            if name in environments:
+                raise UsageError(
+                    f"Environment {name!r} is defined in {path} and in another file before it.",
+                    "Rename one.",
+                )
+            environments[name] = environment
+        default = default or part.default
+    return Configuration(default=default, environments=environments)
+
+
+def read(path: Path) -> Configuration:
+    """Return one file's configuration, or raise InvalidFile."""
+    try:
+        text = path.read_text()
+        document = yaml.compose(text, Loader=yaml.SafeLoader)
+        return Configuration.model_validate(yaml.safe_load(text) or {})
+    except OSError as error:
+        raise InvalidFile(str(path), "file", f"cannot be read: {error.strerror}") from error
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InvalidFile(f"{path}:{line}", "syntax", error.problem or "not YAML") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = [part for part in first["loc"] if isinstance(part, str | int)]
+        line = _line(document, place)
+        dotted = ".".join(str(part) for part in place) or "file"
+        raise InvalidFile(f"{path}:{line}", dotted, _expected(first["msg"], first["input"])) from error
+
+
+def current(name: str = "") -> Chosen:
+    """Return the environment named, or the one $CHAOSCTL_ENV names, or the default of chaosctl.yaml.
+
+    Raises UsageError where none is chosen or the chosen one is not defined.
+    """
+    configuration = load()
+    wanted = name or os.environ.get("CHAOSCTL_ENV", "") or configuration.default
+    known = ", ".join(sorted(configuration.environments)) or "none"
+    if not wanted:
+        raise UsageError(
+            "No environment was chosen, and chaosctl.yaml names no default.",
+            f"Choose with --env or CHAOSCTL_ENV (known: {known}), or try it here first: chaosctl lab up.",
+        )
+    if wanted not in configuration.environments:
+        raise UsageError(
+            f"Environment {wanted!r} is not defined (known: {known}).",
+            "Define it in chaosctl.yaml, choose another with --env, or start the lab: chaosctl lab up.",
+        )
+    return Chosen(name=wanted, environment=configuration.environments[wanted])
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of chaosctl.yaml, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "chaosctl.yaml",
+        **Configuration.model_json_schema(),
+    }
+
+
+def _own_file() -> Path | None:
+    if named := os.environ.get("CHAOSCTL_CONFIG"):
+        return Path(named)
+    places = Path(), Path.home() / ".config" / "chaosctl", Path("/etc/chaosctl")
+    return next((file for place in places if (file := place / "chaosctl.yaml").is_file()), None)
+
+
+def _line(node: yaml.Node | None, place: Iterable[str | int]) -> int:
+    line = node.start_mark.line if node else 0
+    for step in place:
+        found = next(iter(_children(node, step)), None)
+        if found is None:
+            break
+        key, node = found
+        line = key.start_mark.line
+    return line + 1
+
+
+def _children(node: yaml.Node | None, step: str | int) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    if isinstance(node, yaml.MappingNode):
+        yield from ((key, value) for key, value in node.value if key.value == str(step))
+    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        yield node.value[step], node.value[step]
+
+
+def _expected(message: str, given: object) -> str:
+    text = message.removeprefix("Value error, ")
+    shown = repr(given) if isinstance(given, str | int | float | bool) else type(given).__name__
+    return f"{text} (got {shown})"

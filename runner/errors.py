@@ -1,0 +1,105 @@
+"""What can go wrong, and the exit code each kind ends with.
+
+    ChaosctlError                4   a bug, or something unforeseen
+    ├── UsageError               2   a file, an option or a name that cannot be meant
+    │   └── InvalidFile          2   the same, with file, line, field and what was expected
+    ├── Inconclusive             3   nothing can be concluded: no target, no proof, no data
+    ├── Missing                  4   a tool, a privilege or a kernel feature is not there
+    ├── Unreachable              4   a backend did not answer
+    ├── CommandFailed            4   a command at a target failed
+    ├── Refused                  5   a guardrail said no before anything was written
+    ├── Aborted                  5   a guardrail or a person stopped what was running
+    └── Residue                  6   something could not be undone
+
+A message is one paragraph: what happened, to which target, by which command. `fix` says what to do now.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+__all__ = [
+    "Aborted",
+    "ChaosctlError",
+    "CommandFailed",
+    "Inconclusive",
+    "InvalidFile",
+    "Missing",
+    "Refused",
+    "Residue",
+    "Unreachable",
+    "UsageError",
+]
+
+
+class ChaosctlError(Exception):
+    """An error that a person can act on."""
+
+    exit_code: ClassVar[int] = 4
+
+    def __init__(self, message: str, fix: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.fix = fix
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.fix}".strip()
+
+
+class UsageError(ChaosctlError):
+    """Something was asked for that cannot be meant."""
+
+    exit_code = 2
+
+
+class InvalidFile(UsageError):
+    """A file does not say what it should; `where` is `file:line`, `field` a dotted path."""
+
+    def __init__(self, where: str, field: str, expected: str, fix: str = "") -> None:
+        super().__init__(f"{where}: {field}: {expected}", fix)
+        self.where = where
+        self.field = field
+        self.expected = expected
+
+
+class Inconclusive(ChaosctlError):
+    """Nothing can be concluded from what was seen."""
+
+    exit_code = 3
+
+
+class Missing(ChaosctlError):
+    """A tool, a privilege or a kernel feature that is needed is not there."""
+
+
+class Unreachable(ChaosctlError):
+    """A backend that is needed did not answer."""
+
+
+class Refused(ChaosctlError):
+    """A guardrail said no, and nothing was touched."""
+
+    exit_code = 5
+
+
+class Aborted(ChaosctlError):
+    """A guardrail or a person stopped what was running; it was undone."""
+
+    exit_code = 5
+
+
+class Residue(ChaosctlError):
+    """Something could not be undone."""
+
+    exit_code = 6
+
+
+class CommandFailed(ChaosctlError):
+    """A command at a target ended with an error, or did not end in time."""
+
+    def __init__(self, target: str, argv: Sequence[str], status: int | str, stderr: str) -> None:
+        tail = stderr.strip()[-400:] or "it printed no error"
+        super().__init__(f"`{' '.join(argv)}` at {target} ended with {status}: {tail}.")
+        self.target = target
+        self.argv = tuple(argv)
+        self.status = status
+        self.stderr = stderr

@@ -1,0 +1,154 @@
+"""The words of the product as frozen types; the standard library only."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from runner.errors import UsageError
+
+__all__ = [
+    "Command",
+    "EndsBy",
+    "Look",
+    "ProbeCall",
+    "Sight",
+    "State",
+    "Steps",
+    "Verdict",
+    "clock",
+    "format_duration",
+    "iso",
+    "parse_duration",
+]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_WALL = time.time() - time.monotonic()
+
+
+def clock() -> float:
+    """Return the time in seconds since the epoch, on a clock that never jumps within one process."""
+    return _WALL + time.monotonic()
+
+
+def iso(moment: float | None) -> str:
+    """Return a moment as ISO 8601 in UTC with milliseconds, or a dash where it is not known."""
+    if moment is None:
+        return "-"
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def parse_duration(text: object) -> float:
+    """Return seconds from text such as `90s`, `2500ms` or `1m30s`.
+
+    Raises UsageError for anything else: a number without a unit too, because YAML reads `1:30` as 90.
+    """
+    if not isinstance(text, str) or not _DURATION.fullmatch(text.strip()):
+        raise UsageError(
+            f"{text!r} is not a duration.",
+            "Write a number with its unit: 90s, 2500ms, 1m30s or 2h.",
+        )
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    if seconds <= 0:
+        raise UsageError(f"{text!r} is no time at all.", "A duration is longer than zero.")
+    return seconds
+
+
+def format_duration(seconds: float) -> str:
+    """Return seconds as people write them: `250ms`, `2.5s`, `90s`, `1m35s`, `2h`."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f}ms"
+    if seconds < 100:
+        return f"{seconds:.3g}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = (hours, "h"), (minutes, "m"), (rest, "s")
+    return "".join(f"{number}{unit}" for number, unit in parts if number)
+
+
+class EndsBy(StrEnum):
+    """What ends a fault when every process of ours is dead."""
+
+    KERNEL = "kernel"
+    ADMISSION = "admission"
+    GUARDIAN = "guardian"
+    ONE_SHOT = "one-shot"
+
+
+class State(StrEnum):
+    """What of a fault is at its target now."""
+
+    LIVE = "live"
+    INERT = "inert"
+    ABSENT = "absent"
+
+
+class Sight(StrEnum):
+    """What an independent look saw of a fault's effect."""
+
+    ABSENT = "absent"
+    PRESENT = "present"
+    UNCLEAR = "unclear"
+
+
+class Verdict(StrEnum):
+    """How a run is judged."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, not a password
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    ERROR = "error"
+    ABORTED = "aborted"
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of a run with this verdict that left no residue."""
+        return {"pass": 0, "fail": 1, "inconclusive": 3, "error": 4, "aborted": 5}[self.value]
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command at a target: an argument list, never a shell string."""
+
+    argv: tuple[str, ...]
+    stdin: str = ""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """All that one fault does at one target, as data; the ledger keeps it before the first of it runs.
+
+    `check` prints the fault's state: `live` is a pattern found in its output while the fault acts,
+    `absent` one found in its error text when nothing is there. Neither: inert.
+    """
+
+    inject: tuple[Command, ...]
+    undo: tuple[Command, ...]
+    check: Command
+    live: str
+    absent: str
+    count: Command | None = None
+
+
+@dataclass(frozen=True)
+class ProbeCall:
+    """A probe named as in an experiment, so that a fault declares its proof without importing it."""
+
+    function: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One independent look at a fault's effect; times in seconds since the epoch."""
+
+    asked: float
+    answered: float
+    sight: Sight
+    detail: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)

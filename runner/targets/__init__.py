@@ -1,0 +1,64 @@
+"""How targets are reached: one file per way, behind one protocol.
+
+A target is written `scheme` or `scheme:rest`; the scheme is the name of the file here that reaches it.
+"""
+
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module, resources
+from typing import Protocol, runtime_checkable
+
+from runner.errors import UsageError
+from runner.model import Command
+
+__all__ = ["Resolver", "Target", "reach", "schemes"]
+
+
+@dataclass(frozen=True)
+class Resolver:
+    """What the stub resolver at a target does: its resolv.conf, read where the target's own one is."""
+
+    source: str
+    nameservers: tuple[str, ...]
+    search: tuple[str, ...]
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Something that faults act on and probes look from."""
+
+    name: str
+
+    def run(self, command: Command, timeout: float = 10.0, pass_fds: Sequence[int] = ()) -> str:
+        """Run a command there and return what it printed; raises CommandFailed, Missing or Unreachable.
+
+        `timeout` is in seconds; `pass_fds` stay open in the command, so that a lock outlives this process.
+        """
+
+    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        """Return a socket that lives in the target's network."""
+
+    def resolver(self) -> Resolver:
+        """Return the target's own resolver configuration."""
+
+    def identity(self) -> str:
+        """Return what tells this target from a later one of the same name; raises Unreachable where it is gone."""
+
+
+def schemes() -> tuple[str, ...]:
+    """Return the known ways to reach a target."""
+    files = resources.files(__name__).iterdir()
+    return tuple(sorted(name[:-3] for file in files if (name := file.name).endswith(".py") and name[0] != "_"))
+
+
+def reach(written: str) -> Target:
+    """Return the target that is written so, such as `local` or `netns:payment-api`; raises UsageError."""
+    scheme, _, rest = written.partition(":")
+    if scheme not in schemes():
+        raise UsageError(
+            f"{written!r} is not a target: {scheme!r} is no way to reach one.",
+            f"Known ways: {', '.join(schemes())}; for a network namespace write netns:NAME.",
+        )
+    target: Target = import_module(f"{__name__}.{scheme}").reach(rest)
+    return target

@@ -1,0 +1,97 @@
+"""A named network namespace of this machine, as `ip netns` makes them."""
+
+import ctypes
+import os
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TypeVar
+
+from runner.errors import Missing, Unreachable, UsageError
+from runner.model import Command
+from runner.targets import Resolver
+from runner.targets.local import Local, execute, parse_resolv_conf
+
+__all__ = ["Netns", "reach"]
+
+_T = TypeVar("_T")
+_CLONE_NEWNET = 0x40000000
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def reach(rest: str) -> "Netns":
+    """Return the namespace of that name; raises UsageError for a name that `ip netns` would not take."""
+    if not rest or "/" in rest or rest in (".", ".."):
+        raise UsageError(f"'netns:{rest}' is not a target.", "Write netns:NAME; `ip netns list` shows the names.")
+    return Netns(rest)
+
+
+class Netns:
+    """A network namespace under /run/netns."""
+
+    def __init__(self, namespace: str) -> None:
+        self.name = f"netns:{namespace}"
+        self.namespace = namespace
+        self.path = Path("/run/netns") / namespace
+
+    def run(self, command: Command, timeout: float = 10.0, pass_fds: Sequence[int] = ()) -> str:
+        """Run a command with the network of the namespace and the files of this machine."""
+        return self._inside(lambda: execute(self.name, command, timeout, pass_fds))
+
+    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+        """Return a socket of the namespace; it stays there whichever thread uses it."""
+        return self._inside(lambda: socket.socket(family, kind))
+
+    def resolver(self) -> Resolver:
+        """Return /etc/netns/NAME/resolv.conf where there is one, else the machine's."""
+        own = Path("/etc/netns") / self.namespace / "resolv.conf"
+        return parse_resolv_conf(own if own.exists() else Path("/etc/resolv.conf"))
+
+    def identity(self) -> str:
+        """Return boot id and inode: a namespace made again under the same name has another."""
+        handle = self._open()
+        try:
+            return f"{Local().identity()} netns:{os.fstat(handle).st_ino}"
+        finally:
+            os.close(handle)
+
+    def _open(self) -> int:
+        try:
+            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise Unreachable(
+                f"There is no network namespace {self.namespace!r} here.",
+                "`ip netns list` shows those there are.",
+            ) from error
+        except PermissionError as error:
+            raise Missing(f"{self.path} may not be opened by this user.", "Run it as root (sudo).") from error
+
+    def _inside(self, work: Callable[[], _T]) -> _T:
+        """Run `work` in a thread that has entered the namespace; what it forks or opens stays there."""
+        handle = self._open()
+        done: Future[_T] = Future()
+
+        def enter() -> None:
+            try:
+                _setns(handle)
+                done.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - handed over to the caller, whatever it is
+                done.set_exception(error)
+
+        try:
+            thread = threading.Thread(target=enter, name=f"in {self.name}")
+            thread.start()
+            thread.join()
+        finally:
+            os.close(handle)
+        return done.result()
+
+
+def _setns(handle: int) -> None:
+    if _LIBC.setns(handle, _CLONE_NEWNET) != 0:
+        raise Missing(
+            f"The network namespace could not be entered: {os.strerror(ctypes.get_errno())}.",
+            "Entering needs CAP_SYS_ADMIN: run it as root (sudo).",
+        )
