@@ -7,12 +7,11 @@ all samples stands once. NaN and infinity are outcomes whose value is null, beca
 import hashlib
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from runner.model import EndsBy, Sight, Verdict
+from runner.model import EndsBy, Outcome, Sight, Verdict
 
 __all__ = [
     "Decision",
@@ -23,7 +22,6 @@ __all__ = [
     "Judgement",
     "LookRecord",
     "Origin",
-    "Outcome",
     "Problem",
     "Promise",
     "Record",
@@ -36,20 +34,6 @@ Moment = Annotated[float, AfterValidator(lambda value: round(value, 3))]
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
-
-
-class Outcome(StrEnum):
-    """What one sample of a steady-state probe was. Only GOOD and BAD are samples of the system itself."""
-
-    GOOD = "good"
-    BAD = "bad"
-    NO_SERIES = "no-series"
-    SEVERAL_SERIES = "several-series"
-    NAN = "nan"
-    STALE = "stale"
-    REPEATED = "repeated"
-    UNREACHABLE = "unreachable"
-    FAILED = "failed"
 
 
 class Experiment(_Frozen):

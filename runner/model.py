@@ -14,7 +14,9 @@ __all__ = [
     "Command",
     "EndsBy",
     "Look",
+    "Outcome",
     "ProbeCall",
+    "Sample",
     "Sight",
     "State",
     "Steps",
@@ -96,6 +98,20 @@ class Sight(StrEnum):
     UNCLEAR = "unclear"
 
 
+class Outcome(StrEnum):
+    """What one sample of a steady-state probe was. Only GOOD and BAD are samples of the system itself."""
+
+    GOOD = "good"
+    BAD = "bad"
+    NO_SERIES = "no-series"
+    SEVERAL_SERIES = "several-series"
+    NAN = "nan"
+    STALE = "stale"
+    REPEATED = "repeated"
+    UNREACHABLE = "unreachable"
+    FAILED = "failed"
+
+
 class Verdict(StrEnum):
     """How a run is judged."""
 
@@ -152,3 +168,16 @@ class Look:
     sight: Sight
     detail: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer of a steady-state probe: the value where there was exactly one number, else why there was none.
+
+    `outcome` is GOOD where there is a value; whether it is within tolerance is for the hypothesis to say.
+    """
+
+    at: float
+    outcome: Outcome
+    value: float | None = None
+    detail: str = ""
