@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from runner.model import EndsBy, Outcome, Sight, Verdict
 
@@ -141,6 +141,12 @@ class Series(_Frozen):
     outcomes: tuple[Outcome, ...]
     detail: str = ""
 
+    @model_validator(mode="after")
+    def _aligned(self) -> "Series":
+        if not len(self.offsets) == len(self.values) == len(self.outcomes):
+            raise ValueError("offsets, values and outcomes are of different lengths")
+        return self
+
 
 class Events(_Frozen):
     """Good and bad events of the service, counted from raw counters; entry i happened in (t[i-1], t[i]]."""
@@ -151,6 +157,12 @@ class Events(_Frozen):
     offsets: tuple[Moment, ...]
     all: tuple[float, ...]
     bad: tuple[float, ...]
+
+    @model_validator(mode="after")
+    def _aligned(self) -> "Events":
+        if not len(self.offsets) == len(self.all) == len(self.bad):
+            raise ValueError("offsets, all and bad are of different lengths")
+        return self
 
 
 class Decision(_Frozen):

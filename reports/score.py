@@ -1,0 +1,169 @@
+"""The score of a run: how much of a fault the service absorbed, and how fast it recovered.
+
+Pure functions of a record; docs/scores.md explains them. Where a sample is missing the caller says whether it is
+taken as good or as bad, so that a gap never raises a score.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from reports.record import Events, Record
+from reports.steady import Slot, Window, samples, slots, steady_again, watch_end
+
+__all__ = ["FORMULA", "LEAST_EVENTS", "PASS_MARK", "Figures", "Share", "figures", "hard_failures", "tolerated"]
+
+FORMULA = "1"
+PASS_MARK = 80.0
+LEAST_EVENTS = 200
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many bad of all: the service's own events, or the samples of the series named."""
+
+    bad: float
+    all: float
+    series: str = ""
+
+    @property
+    def value(self) -> float:
+        """The share, from 0 to 1; where there is nothing to divide by, nothing was seen to be good."""
+        return min(1.0, self.bad / self.all) if self.all > 0 else 1.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a run comes to, times in seconds; `steady` and `time` are None where it never recovered.
+
+    `events` are all from the first effect until steady again, None where the record has none; `missing` counts the
+    samples that were missing in that time; `unsteady` names the series that never recovered.
+    """
+
+    score: float
+    share: Share
+    events: float | None
+    absorbed: float
+    recovered: float
+    steady: float | None
+    time: float | None
+    resolution: float
+    unsteady: tuple[str, ...]
+    missing: int
+
+
+@dataclass(frozen=True)
+class _Point:
+    at: float
+    all: float
+    bad: float
+
+
+def figures(record: Record, window: Window, *, missing_as: bool) -> Figures:
+    """Return A, R and q = 100 * (0.6 A + 0.4 R) of a valid run; `missing_as` stands for each sample that is missing."""
+    end = watch_end(record, window.healed)
+    seen = {(number, series.probe): slots(series, end) for number, series in enumerate(record.series)}
+    taken = {key: [Slot(slot.at, _taken(slot, missing_as)) for slot in found] for key, found in seen.items()}
+    again = {key: steady_again(found, window.healed) for key, found in taken.items()}
+    unsteady = tuple(sorted({key[1] for key, at in again.items() if at is None}))
+    steady = None if unsteady else max(at for at in again.values() if at is not None)
+    until = math.inf if steady is None else steady
+    share = _share(record.events, taken, window, until)
+    time = None if steady is None else round(steady - window.healed, 3)
+    absorbed = max(0.0, 1 - share.value / tolerated(record))
+    recovered = _recovered(time, record.promise.objective)
+    return Figures(
+        score=round(100 * (0.6 * absorbed + 0.4 * recovered), 1),
+        share=share,
+        events=_all(record.events, window, until),
+        absorbed=absorbed,
+        recovered=recovered,
+        steady=steady,
+        time=time,
+        resolution=max(max(series.resolution, series.interval) for series in record.series),
+        unsteady=unsteady,
+        missing=sum(
+            slot.good is None and window.effective <= slot.at <= until for found in seen.values() for slot in found
+        ),
+    )
+
+
+def tolerated(record: Record) -> float:
+    """Return E, the share of bad events at which nothing counts as absorbed: as declared, else 10 * (1 - SLO)."""
+    declared = record.promise.tolerated
+    return declared if declared is not None else min(1.0, 10 * (1 - record.promise.slo / 100))
+
+
+def hard_failures(record: Record, window: Window, steady: float | None) -> dict[str, list[Slot]]:
+    """Return the bad samples of each hard series, from the first effect until the run was steady again."""
+    until = math.inf if steady is None else steady
+    failures: dict[str, list[Slot]] = {}
+    for series in record.series:
+        bad = [slot for slot in samples(series) if slot.good is False and window.effective <= slot.at <= until]
+        if series.hard and bad:
+            failures[series.probe] = bad
+    return failures
+
+
+def event_points(events: Events, window: Window) -> list[_Point]:
+    """Return the entries that reach past the first effect, in the order of time."""
+    rows = zip(events.offsets, events.all, events.bad, strict=True)
+    points = sorted((round(events.start + offset, 3), max(0.0, every), max(0.0, bad)) for offset, every, bad in rows)
+    return [_Point(*point) for point in points if point[0] > window.effective]
+
+
+def _taken(slot: Slot, missing_as: bool) -> bool:
+    return missing_as if slot.good is None else slot.good
+
+
+def _share(
+    events: Events | None,
+    taken: Mapping[tuple[int, str], Sequence[Slot]],
+    window: Window,
+    until: float,
+) -> Share:
+    """Return the share by events; where there are none, that of the series that suffered most."""
+    if events:
+        return _worst(event_points(events, window), window.healed, until, LEAST_EVENTS)
+    shares = [
+        _worst(_sample_points(found, window), window.healed, until, 1, probe) for (_, probe), found in taken.items()
+    ]
+    return max(shares, key=lambda share: (share.value, share.series))
+
+
+def _sample_points(found: Iterable[Slot], window: Window) -> list[_Point]:
+    return [_Point(slot.at, 1, not slot.good) for slot in found if slot.at >= window.effective]
+
+
+def _worst(points: Iterable[_Point], healed: float, until: float, least: float, series: str = "") -> Share:
+    """Return the largest share reached between the heal and steady state, counted from the first effect.
+
+    The largest, because good events that come while the service is still recovering would dilute the bad ones: the
+    slower the recovery, the better the share would look.
+    """
+    bad = every = 0.0
+    worst: Share | None = None
+    for point in points:
+        bad, every = bad + point.bad, every + point.all
+        reached = Share(bad, every, series)
+        if point.at >= healed and every >= least and (worst is None or reached.value > worst.value):
+            worst = reached
+        if point.at >= until:
+            break
+    return worst or Share(bad, every, series)
+
+
+def _all(events: Events | None, window: Window, until: float) -> float | None:
+    if not events:
+        return None
+    points = event_points(events, window)
+    last = next((number for number, point in enumerate(points) if point.at >= until), len(points))
+    return sum(point.all for point in points[: last + 1])
+
+
+def _recovered(time: float | None, objective: float) -> float:
+    if time is None:
+        return 0.0
+    if time <= objective:
+        return 1.0
+    return max(0.0, 1 - math.log2(time / objective))

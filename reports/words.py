@@ -1,0 +1,26 @@
+"""Figures as people read them, shared by reasons and reports."""
+
+from runner.model import format_duration
+
+__all__ = ["after_start", "counted", "listed", "percent"]
+
+
+def counted(number: float, noun: str) -> str:
+    """Return `1 sample`, `12 samples` or `4,210 events`."""
+    return f"{number:,.0f} {noun}{'' if number == 1 else 's'}"
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage with the digits that matter: `0.29%`, `7.8%`, `100%`."""
+    return f"{share * 100:.2g}%" if share < 0.995 else f"{share * 100:.0f}%"
+
+
+def listed(names: list[str], most: int = 3) -> str:
+    """Return `a, b, c and 4 more`."""
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
+
+
+def after_start(moment: float, start: float) -> str:
+    """Return a moment relative to the start of a run: `+12.1s`."""
+    return f"{'+' if moment >= start else '-'}{format_duration(abs(moment - start))}"
