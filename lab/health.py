@@ -1,0 +1,83 @@
+"""Whether each part of the lab does its work: every check asks for real, and says what was wrong."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import dns.exception
+import dns.message
+import dns.query
+import httpx
+
+from lab.plan import Lab
+from lab.resp import exchange
+from lab.zone import CONTROL, PROMETHEUS
+
+__all__ = ["answers_dns", "answers_payments", "answers_redis", "has_traffic", "keeps_etcd", "scrapes", "trouble"]
+
+_PATIENCE = 1.0
+
+
+def answers_dns(lab: Lab, number: int) -> str:
+    """Ask for A and AAAA over UDP and TCP, by IPv4 and IPv6."""
+    for server in (str(lab.address(number)), str(lab.address6(number))):
+        for kind in ("A", "AAAA"):
+            for transport in (dns.query.udp, dns.query.tcp):
+                reply = transport(dns.message.make_query(CONTROL, kind), server, timeout=_PATIENCE)
+                if not reply.answer:
+                    return f"{server} has no {kind} record of {CONTROL} ({transport.__name__})"
+    return ""
+
+
+def answers_redis(lab: Lab, number: int) -> str:
+    """Send PING."""
+    with socket.create_connection((str(lab.address(number)), 6379), _PATIENCE) as connection:
+        reply = exchange(connection, "PING")
+    return "" if reply == "+PONG" else f"PING was answered with {reply!r}"
+
+
+def answers_payments(lab: Lab, number: int) -> str:
+    """Make one payment."""
+    status = _get(f"http://{lab.address(number)}:8080/pay").status_code
+    return "" if status == 200 else f"a payment was answered with {status}"
+
+
+def keeps_etcd(lab: Lab, number: int) -> str:
+    """Ask etcd whether it has a leader and can write."""
+    reply = _get(f"http://{lab.address(number)}:2379/health")
+    return "" if reply.json()["health"] == "true" else f"/health says {reply.text.strip()}"
+
+
+def scrapes(lab: Lab, number: int) -> str:
+    """Ask Prometheus whether all its targets are up."""
+    targets = _query(lab, number, "up")
+    down = [series["metric"]["job"] for series in targets if series["value"][1] != "1"]
+    if not targets:
+        return "no target was scraped yet"
+    return f"these targets are down: {', '.join(sorted(down))}" if down else ""
+
+
+def has_traffic(lab: Lab, _number: int) -> str:
+    """Ask Prometheus whether the successful payments of all three services become more."""
+    rates = _query(lab, PROMETHEUS, f'rate(payment_requests_total{{code="200"}}[{lab.window:.0f}s]) > 0')
+    rising = {series["metric"]["job"] for series in rates}
+    still = {"payment-api", "payment-pooled", "payment-stale"} - rising
+    return f"no payments are seen at {', '.join(sorted(still))}" if still else ""
+
+
+def trouble(check: Callable[[Lab, int], str], lab: Lab, number: int) -> str:
+    """Return what a check found wrong, an exception of its client included, or nothing."""
+    try:
+        return check(lab, number)
+    except (OSError, EOFError, dns.exception.DNSException, httpx.HTTPError, ValueError, KeyError) as error:
+        return str(error) or type(error).__name__
+
+
+def _get(url: str, **parameters: str) -> httpx.Response:
+    return httpx.get(url, params=parameters, timeout=_PATIENCE, trust_env=False)
+
+
+def _query(lab: Lab, number: int, query: str) -> list[dict[str, Any]]:
+    reply = _get(f"http://{lab.address(number)}:9090/api/v1/query", query=query)
+    found: list[dict[str, Any]] = reply.raise_for_status().json()["data"]["result"]
+    return found

@@ -1,0 +1,47 @@
+"""The lab's customers: 20 requests a second to each service, in an open loop.
+
+An open loop does not wait for answers: a slow service meets as many requests as a quick one, as it would in
+production, so that failures are not hidden by requests that were never made.
+Usage: python -m lab.traffic URL...
+"""
+
+import asyncio
+import itertools
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+
+import httpx
+
+__all__ = ["main"]
+
+RATE = 20.0
+TIMEOUT = 3.0
+
+
+async def drive(client: httpx.AsyncClient, url: str) -> None:
+    """Send one request every 1/RATE seconds, whatever becomes of those before."""
+    loop = asyncio.get_running_loop()
+    under_way: set[asyncio.Task[None]] = set()
+    start = loop.time()
+    for number in itertools.count():
+        await asyncio.sleep(start + number / RATE - loop.time())
+        request = asyncio.create_task(_request(client, url))
+        under_way.add(request)
+        request.add_done_callback(under_way.discard)
+
+
+async def main(urls: Sequence[str]) -> None:
+    """Drive all services until ended."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False) as client:
+        await asyncio.gather(*(drive(client, url) for url in urls))
+
+
+async def _request(client: httpx.AsyncClient, url: str) -> None:
+    with suppress(httpx.HTTPError):
+        await client.get(url)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))
