@@ -33,6 +33,7 @@ __all__ = [
     "Store",
     "config_files",
     "current",
+    "current_or_none",
     "json_schema",
     "load",
     "read",
@@ -211,20 +212,24 @@ def current(name: str = "") -> Chosen:
 
     Raises UsageError where none is chosen or the chosen one is not defined.
     """
+    if chosen := current_or_none(name):
+        return chosen
+    raise UsageError(
+        "No environment was chosen, and chaosctl.yaml names no default.",
+        f"Choose with --env or CHAOSCTL_ENV (known: {_known(load())}), or try it here first: chaosctl lab up.",
+    )
+
+
+def current_or_none(name: str = "") -> Chosen | None:
+    """Return the chosen environment as `current` does, or None where none is chosen at all."""
     configuration = load()
     wanted = name or os.environ.get("CHAOSCTL_ENV", "") or configuration.default
-    known = ", ".join(sorted(configuration.environments)) or "none"
-    if not wanted:
+    if wanted and wanted not in configuration.environments:
         raise UsageError(
-            "No environment was chosen, and chaosctl.yaml names no default.",
-            f"Choose with --env or CHAOSCTL_ENV (known: {known}), or try it here first: chaosctl lab up.",
-        )
-    if wanted not in configuration.environments:
-        raise UsageError(
-            f"Environment {wanted!r} is not defined (known: {known}).",
+            f"Environment {wanted!r} is not defined (known: {_known(configuration)}).",
             "Define it in chaosctl.yaml, choose another with --env, or start the lab: chaosctl lab up.",
         )
-    return Chosen(name=wanted, environment=configuration.environments[wanted])
+    return Chosen(name=wanted, environment=configuration.environments[wanted]) if wanted else None
 
 
 def json_schema() -> dict[str, Any]:
@@ -234,6 +239,10 @@ def json_schema() -> dict[str, Any]:
         "title": "chaosctl.yaml",
         **Configuration.model_json_schema(),
     }
+
+
+def _known(configuration: Configuration) -> str:
+    return ", ".join(sorted(configuration.environments)) or "none"
 
 
 def _own_file() -> Path | None:

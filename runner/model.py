@@ -11,7 +11,10 @@ from typing import Any
 from runner.errors import UsageError
 
 __all__ = [
+    "DNS_PROBE_ID",
+    "Check",
     "Command",
+    "Count",
     "EndsBy",
     "Look",
     "Outcome",
@@ -26,6 +29,9 @@ __all__ = [
     "iso",
     "parse_duration",
 ]
+
+DNS_PROBE_ID = 0xC4A0
+"""The transaction id of every DNS query that chaosctl itself sends: a fault's counters leave it out by that."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
@@ -136,19 +142,38 @@ class Command:
 
 
 @dataclass(frozen=True)
-class Steps:
-    """All that one fault does at one target, as data; the ledger keeps it before the first of it runs.
+class Check:
+    """A command that tells what of a fault is at its target.
 
-    `check` prints the fault's state: `live` is a pattern found in its output while the fault acts,
-    `absent` one found in its error text when nothing is there. Neither: inert.
+    `live` is a pattern found in its output while the fault acts, `absent` one found in its error text when nothing is
+    there. Neither: inert.
+    """
+
+    command: Command
+    live: str
+    absent: str
+
+
+@dataclass(frozen=True)
+class Count:
+    """A command whose output holds, in the pattern's first group, how often the workload met the fault."""
+
+    command: Command
+    pattern: str
+
+
+@dataclass(frozen=True)
+class Steps:
+    """All that one fault does at one target, as data: the ledger keeps it before the first of it runs.
+
+    `notes` say in full sentences what this way of doing it leaves out.
     """
 
     inject: tuple[Command, ...]
     undo: tuple[Command, ...]
-    check: Command
-    live: str
-    absent: str
-    count: Command | None = None
+    checks: tuple[Check, ...]
+    count: Count | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

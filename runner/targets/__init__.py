@@ -6,7 +6,8 @@ A target is written `scheme` or `scheme:rest`; the scheme is the name of the fil
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import import_module, resources
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Protocol, runtime_checkable
 
 from runner.errors import UsageError
@@ -48,8 +49,7 @@ class Target(Protocol):
 
 def schemes() -> tuple[str, ...]:
     """Return the known ways to reach a target."""
-    files = resources.files(__name__).iterdir()
-    return tuple(sorted(name[:-3] for file in files if (name := file.name).endswith(".py") and name[0] != "_"))
+    return tuple(sorted(found.name for found in iter_modules(__path__)))
 
 
 def reach(written: str) -> Target:

@@ -1,0 +1,60 @@
+"""`chaosctl inject FAULT`: one fault, from the look before to the look after."""
+
+from typing import Any
+
+import click
+
+from runner.cli.options import env_option, output_option
+from runner.cli.session import Session
+from runner.discovery import fault, names
+from runner.fault import Fault
+from runner.parameters import Parameter, parameters
+from runner.plan import plan
+from runner.selection import Selection
+
+__all__ = ["command"]
+
+
+class _Faults(click.Group):
+    """Faults by name; each one's options come from its declared parameters."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(names())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        return _command(fault(cmd_name)) if cmd_name in names() else None
+
+
+@click.group(cls=_Faults)
+def command() -> None:
+    """Inject one fault, prove it, and see it end.
+
+    Stays until the fault is proven gone; Ctrl-C heals at once. Exit codes: 0 proven and healed, 2 usage, 3 unproven
+    or no target, 4 something needed is missing, 5 stopped or refused, 6 something was left behind.
+    """
+
+
+def _command(declared: type[Fault]) -> click.Command:
+    @env_option
+    @output_option
+    @click.option("--detach", is_flag=True, help="Return the id once the effect is proven; the fault goes on and ends.")
+    def run(environment: str, output: str, detach: bool, **arguments: Any) -> None:
+        given = {name: value for name, value in arguments.items() if value is not None}
+        session = Session(lambda: plan(declared, given, environment), as_json=output == "json")
+        (session.detached if detach else session.foreground)()
+
+    options = [_option(parameter) for parameter in (*parameters(declared), *parameters(Selection))]
+    options.append(click.Option(["--duration"], metavar="TIME", help="How long: 90s, 2m. Default: the environment's."))
+    built = click.command(declared.name, help=declared.__doc__)(run)
+    built.params = [*options, *built.params]
+    return built
+
+
+def _option(parameter: Parameter) -> click.Option:
+    kind = click.Choice(parameter.choices) if parameter.choices else _KINDS[parameter.kind]
+    default = f" Default: {parameter.default}." if parameter.default and not parameter.required else ""
+    text = f"{parameter.help[0].upper()}{parameter.help[1:]}.{default}"
+    return click.Option([parameter.option, parameter.name], type=kind, help=text)
+
+
+_KINDS: dict[type, type] = {str: str, int: int, float: float}

@@ -1,0 +1,175 @@
+"""One fault by hand: told as it goes, stopped by a signal, recorded without a score."""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import click
+
+from runner.errors import Aborted, ChaosctlError, Inconclusive
+from runner.lifecycle import Injection
+from runner.model import clock, format_duration, iso
+from runner.plan import Plan
+
+__all__ = ["Session"]
+
+_SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
+
+
+class Session:
+    """One `chaosctl inject`; `planned` is called once, and may refuse."""
+
+    def __init__(self, planned: Callable[[], Plan], as_json: bool) -> None:
+        self._planned = planned
+        self._as_json = as_json
+        self._started = clock()
+        self._timeline: list[dict[str, Any]] = []
+        self._stop = threading.Event()
+        self._on_proof: Callable[[Injection], None] = lambda _injection: None
+
+    def foreground(self) -> None:
+        """Inject, wait, heal and record; raises what the exit code must say if it is not 0."""
+        injection = Injection(self._planned(), self._stop, self._tell)
+        self._say(f"{injection.plan.fault.name} {injection.id}: {injection.plan.sentence}")
+        with self._signals():
+            try:
+                injection.start()
+                self._on_proof(injection)
+                self._wait(injection)
+                injection.finish()
+            finally:
+                self._record(injection)
+        if self._as_json:
+            click.echo(json.dumps(injection.account()))
+        self._conclude(injection)
+
+    def detached(self) -> None:
+        """Let a process of its own do it, and return once the effect is proven there, or exit with its error.
+
+        The child is forked before any thread exists, leads a session of its own, and reports through a pipe.
+        """
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            os.close(reading)
+            self._background(writing)
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            told = json.loads(pipe.read() or '{"error": "chaosctl: the background process died before the proof."}')
+        if "error" in told:
+            click.echo(told["error"], err=True)
+            sys.exit(told.get("exit_code", 4))
+        self._say(f"{told['sentence']}: proven, ends by itself at {told['deadline']}")
+        click.echo(json.dumps(told) if self._as_json else told["id"])
+
+    def _background(self, pipe: int) -> NoReturn:
+        os.setsid()
+        quiet = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(quiet, stream)
+        self._on_proof = lambda injection: _report(
+            pipe, {"id": injection.id, "sentence": injection.plan.sentence, "deadline": iso(injection.deadline)}
+        )
+        code = 0
+        try:
+            self.foreground()
+        except Exception as error:  # noqa: BLE001 - the background process's outermost edge
+            code = error.exit_code if isinstance(error, ChaosctlError) else 4
+            if not any(step["what"] == "effective" for step in self._timeline):
+                _report(pipe, {"error": f"chaosctl: {error}", "exit_code": code})
+        os._exit(code)
+
+    def _wait(self, injection: Injection) -> None:
+        with _Countdown(injection, sys.stderr.isatty()):
+            injection.wait()
+
+    def _conclude(self, injection: Injection) -> None:
+        """Say what it comes to: proven and healed, or the error that says why not."""
+        hits = injection.hits
+        met = "how often the workload met it is not known" if hits is None else f"the workload met it {hits} times"
+        if self._stop.is_set():
+            raise Aborted("Stopped by a signal and undone at once.", f"Nothing of it is left; {met}.")
+        early = [course for course in injection.courses if course.ended_how == "early"]
+        if early:
+            raise Inconclusive(
+                f"The fault was gone at {early[0].at.name} before its deadline: somebody else removed its rules.",
+                "A firewall reload (`nft flush ruleset`) does that; see what ran there meanwhile.",
+            )
+        if not injection.healed:
+            odd = next(course for course in injection.courses if not course.healed)
+            raise Inconclusive(
+                f"The fault was removed, but its effect is not seen gone at {odd.at.name}: "
+                f"{odd.after.detail if odd.after else 'nobody looked'}.",
+                "Nothing of ours is left there; see what else keeps it from working.",
+            )
+        self._say(f"proven and healed; {met}")
+
+    def _tell(self, what: str, sentence: str) -> None:
+        self._timeline.append({"at": clock(), "what": what, "detail": sentence})
+        self._say(f"  {what:<10}{format_duration(clock() - self._started):>7}  {sentence}")
+
+    def _say(self, text: str) -> None:
+        click.echo(text, err=self._as_json)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        previous = {number: signal.signal(number, lambda *_: self._stop.set()) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _record(self, injection: Injection) -> None:
+        """Leave the record in the spool: the store's libraries would cost more than the whole injection."""
+        from reports import spool  # noqa: PLC0415 - after the fault, where its time costs nothing
+        from reports.record import Record  # noqa: PLC0415
+        from runner.origin import origin, run_id  # noqa: PLC0415
+
+        if not injection.courses:
+            return
+        data = {
+            "run": run_id(injection.plan.fault.name, self._started),
+            "kind": "inject",
+            "experiment": {"title": injection.plan.sentence},
+            "origin": origin("chaosctl inject", injection.plan.chosen),
+            "promise": {},
+            "started": self._started,
+            "ended": clock(),
+            "timeline": self._timeline,
+            "faults": [injection.account()],
+        }
+        spool.put(Record.model_validate(data))
+
+
+class _Countdown:
+    """A line on a terminal that says how long the fault still lasts."""
+
+    def __init__(self, injection: Injection, shown: bool) -> None:
+        self._injection = injection
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._count, daemon=True) if shown else None
+
+    def __enter__(self) -> None:
+        if self._thread:
+            self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        if self._thread:
+            self._thread.join()
+
+    def _count(self) -> None:
+        while not self._ended.wait(0.2):
+            left = max(0.0, self._injection.deadline - clock())
+            click.echo(f"\r  {left:5.0f} s left; Ctrl-C heals at once ", nl=False, err=True)
+        click.echo("\r" + " " * 50 + "\r", nl=False, err=True)
+
+
+def _report(pipe: int, told: dict[str, Any]) -> None:
+    os.write(pipe, json.dumps(told).encode())
+    os.close(pipe)

@@ -1,0 +1,212 @@
+"""What was done and how to undo it, on disk before it is done.
+
+One file per fault, locked while commands that change its targets are under way. The lock's descriptor is handed to
+those commands: after SIGKILL of the runner a command still in flight keeps the lock, and `recover` waits for it.
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from runner.errors import ChaosctlError, CommandFailed, Missing, Residue, Unreachable, UsageError
+from runner.model import Check, Command, Count, State, Steps, clock
+from runner.paths import state_dir
+from runner.targets import Target, reach
+
+__all__ = ["Entry", "Site", "close", "entries", "find", "locked", "new_id", "state", "undo", "write"]
+
+_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
+_KEPT = 30 * 86400.0
+
+
+@dataclass(frozen=True)
+class Site:
+    """One target of a fault: who it was when the fault came, and all that was planned there."""
+
+    target: str
+    identity: str
+    steps: Steps
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One fault in the ledger; `deadline` is when the last target is free by itself, seconds since the epoch."""
+
+    id: str
+    fault: str
+    sentence: str
+    environment: str
+    owner: str
+    started: float
+    deadline: float
+    sites: tuple[Site, ...]
+    closed: float | None = None
+
+
+def new_id() -> str:
+    """Return a fault id that is also part of an nft identifier: eight letters and digits that cannot be misread."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+
+
+def write(entry: Entry) -> None:
+    """Put the entry on disk, durably and whole, before this returns; raises Missing where that cannot be done."""
+    path = _path(entry.id)
+    draft = path.with_suffix(f".{os.getpid()}.draft")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("w") as file:
+            json.dump(_without_inject(entry), file, separators=(",", ":"))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise Missing(
+            f"The ledger entry {path} could not be written: {error.strerror}. Nothing is injected without it.",
+            "Make room or give permission there, or set XDG_STATE_HOME to a place that can be written.",
+        ) from error
+
+
+def close(entry: Entry) -> None:
+    """Note that nothing of the fault is left; closed entries stay for a month, so that undoing twice can say so."""
+    write(replace(entry, closed=clock()))
+    for path in _directory().glob("*.json"):
+        if path.stat().st_mtime < clock() - _KEPT and _read(path).closed:
+            path.unlink(missing_ok=True)
+            path.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def entries() -> tuple[Entry, ...]:
+    """Return the open entries, oldest first."""
+    found = [_read(path) for path in _directory().glob("*.json")]
+    return tuple(sorted((entry for entry in found if not entry.closed), key=lambda entry: entry.started))
+
+
+def find(fault_id: str) -> Entry:
+    """Return the entry of that id, open or closed; raises UsageError where there never was one."""
+    path = _path(fault_id)
+    if not re.fullmatch(r"[a-z0-9]+", fault_id) or not path.exists():
+        raise UsageError(f"No fault {fault_id!r} is known here.", "`chaosctl faults` lists those that are.")
+    return _read(path)
+
+
+@contextmanager
+def locked(fault_id: str) -> Iterator[int]:
+    """Hold the fault's lock, waiting for commands in flight; yields the descriptor to hand to commands.
+
+    A command that hangs ends by its own time limit, so the wait is bounded by that.
+    """
+    _directory().mkdir(parents=True, exist_ok=True)
+    handle = os.open(_path(fault_id).with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
+
+
+def state(site: Site) -> State:
+    """Return what of the fault is at its target now; a target that is gone took the fault with it."""
+    at = _same(site)
+    if at is None:
+        return State.ABSENT
+    states = {_checked(at, check) for check in site.steps.checks}
+    if State.LIVE in states:
+        return State.LIVE
+    return State.ABSENT if states == {State.ABSENT} else State.INERT
+
+
+def undo(entry: Entry) -> None:
+    """Undo the fault at all its targets, see that it is gone, and close the entry; can be repeated and interrupted.
+
+    Raises Residue that names each target where it could not be undone, after trying all of them.
+    """
+    with locked(entry.id) as handle:
+        failures = [failure for site in entry.sites if (failure := _undone(site, handle))]
+        if failures:
+            raise Residue(
+                f"Fault {entry.id} ({entry.fault}) could not be undone: {'; '.join(failures)}",
+                f"Once that is mended: chaosctl recover {entry.id}",
+            )
+        close(entry)
+
+
+def _undone(site: Site, handle: int) -> str:
+    """Undo one site and return why that failed, or nothing."""
+    try:
+        at = _same(site)
+        if at is not None:
+            for command in site.steps.undo:
+                at.run(command, pass_fds=(handle,))
+            left = state(site)
+            return f"{site.target} is still {left}" if left is not State.ABSENT else ""
+    except ChaosctlError as error:
+        return f"{site.target}: {error.message}"
+    return ""
+
+
+def _same(site: Site) -> Target | None:
+    """Return the target if it is still the one the fault was put into, or None."""
+    at = reach(site.target)
+    try:
+        return at if at.identity() == site.identity else None
+    except Unreachable:
+        return None
+
+
+def _checked(at: Target, check: Check) -> State:
+    try:
+        output = at.run(check.command)
+    except CommandFailed as error:
+        if re.search(check.absent, error.stderr):
+            return State.ABSENT
+        raise
+    return State.LIVE if re.search(check.live, output) else State.INERT
+
+
+def _sync(directory: Path) -> None:
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _without_inject(entry: Entry) -> dict[str, Any]:
+    """Return the entry as data; how the fault was made is not needed to undo it, and can be long."""
+    return asdict(replace(entry, sites=tuple(replace(s, steps=replace(s.steps, inject=())) for s in entry.sites)))
+
+
+def _directory() -> Path:
+    return state_dir() / "ledger"
+
+
+def _path(fault_id: str) -> Path:
+    return _directory() / f"{fault_id}.json"
+
+
+def _read(path: Path) -> Entry:
+    data = json.loads(path.read_text())
+    sites = tuple(Site(site["target"], site["identity"], _steps(site["steps"])) for site in data.pop("sites"))
+    return Entry(**data, sites=sites)
+
+
+def _steps(data: Mapping[str, Any]) -> Steps:
+    return Steps(
+        inject=(),
+        undo=tuple(_command(command) for command in data["undo"]),
+        checks=tuple(Check(_command(check["command"]), check["live"], check["absent"]) for check in data["checks"]),
+        count=Count(_command(data["count"]["command"]), data["count"]["pattern"]) if data["count"] else None,
+        notes=tuple(data["notes"]),
+    )
+
+
+def _command(data: Mapping[str, Any]) -> Command:
+    return Command(tuple(data["argv"]), data["stdin"])

@@ -1,0 +1,41 @@
+"""Who and what started a run, where and with which versions."""
+
+import getpass
+import platform
+import secrets
+import socket
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from runner.config import Chosen
+
+__all__ = ["origin", "run_id"]
+
+_PARTS = "chaosctl", "chaostoolkit", "chaostoolkit-lib"
+
+
+def run_id(name: str, started: float) -> str:
+    """Return a run's id: it sorts by its start, says what ran, and is unique: 20261123-152428-network-dns-4f2a."""
+    moment = datetime.fromtimestamp(started, UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{moment}-{name}-{secrets.token_hex(2)}"
+
+
+def origin(how: str, chosen: Chosen | None) -> dict[str, Any]:
+    """Return the origin of a run in the shape of reports.record.Origin; `how` is the command that started it."""
+    return {
+        "user": getpass.getuser(),
+        "host": socket.gethostname(),
+        "how": how,
+        "environment": chosen.name if chosen else "",
+        "environment_kind": chosen.environment.kind if chosen else "",
+        "versions": {part: _version(part) for part in _PARTS}
+        | {"python": platform.python_version(), "kernel": platform.release()},
+    }
+
+
+def _version(part: str) -> str:
+    try:
+        return version(part)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,65 @@
+"""What a fault would do, decided without touching anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from runner import guardrails
+from runner.config import Chosen, current_or_none
+from runner.errors import UsageError
+from runner.fault import Fault
+from runner.model import format_duration, parse_duration
+from runner.parameters import build
+from runner.selection import Selected, Selection, select
+
+__all__ = ["Plan", "plan"]
+
+_DEFAULT_DURATION = 90.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One fault for certain targets; `seconds` is its duration."""
+
+    fault: Fault
+    selected: Selected
+    seconds: float
+    chosen: Chosen | None
+    rulings: tuple[guardrails.Ruling, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What happens to whom and for how long."""
+        return f"{self.fault.sentence(self.selected.who)} for {format_duration(self.seconds)}"
+
+
+def plan(declared: type[Fault], arguments: Mapping[str, Any], environment: str = "") -> Plan:
+    """Return what a fault with these arguments would do.
+
+    Arguments are the fault's own parameters, those of Selection, and `duration`; absent: the environment's. Raises
+    UsageError where they cannot be meant, Inconclusive where nothing matches, Refused where a guardrail says no.
+    """
+    choosing = {field.name for field in fields(Selection)}
+    selection = build(Selection, {key: value for key, value in arguments.items() if key in choosing})
+    rest = choosing | {"duration"}
+    fault = build(declared, {key: value for key, value in arguments.items() if key not in rest})
+    chosen = current_or_none(environment)
+    if chosen is None and not selection.where:
+        raise UsageError(
+            "No environment was chosen, and no target was named with --on.",
+            "Choose with --env, or name one: --on=netns:NAME. To try it here: chaosctl lab up.",
+        )
+    rulings = guardrails.check_environment(chosen) if chosen else ()
+    seconds = _seconds(arguments.get("duration"), chosen)
+    selected = select(selection, chosen.environment if chosen else None)
+    rulings += guardrails.check_plan(chosen, len(selected.targets), seconds)
+    return Plan(fault, selected, seconds, chosen, rulings)
+
+
+def _seconds(written: object, chosen: Chosen | None) -> float:
+    if written:
+        try:
+            return parse_duration(written)
+        except UsageError as error:
+            raise UsageError(f"--duration: {error.message}", error.fix) from error
+    return chosen.environment.duration if chosen else _DEFAULT_DURATION
