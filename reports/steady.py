@@ -31,10 +31,10 @@ class Slot(NamedTuple):
 
 
 def fault_window(record: Record) -> Window | None:
-    """Return when the run's faults acted, or None where a moment of any target is missing."""
+    """Return when the run's faults acted, by the targets of which all moments are known; None where there are none."""
     moments = [_moments(target) for fault in record.faults for target in fault.targets]
     known = [window for window in moments if window]
-    if not known or len(known) < len(moments):
+    if not known:
         return None
     return Window(
         min(window.committed for window in known),

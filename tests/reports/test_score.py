@@ -50,6 +50,25 @@ def test_good_events_after_the_heal_do_not_dilute_the_bad_ones() -> None:
     assert slow.bad_share == quick.bad_share
 
 
+def test_bad_events_after_steady_state_are_not_the_fault_s() -> None:
+    judgement = judge(record(events=events(dict.fromkeys(range(130, 180), 100.0))))
+    assert (judgement.bad_share, judgement.score) == (0.0, 100.0)
+
+
+def test_a_share_of_a_few_events_is_not_taken_for_the_worst() -> None:
+    """3 of the first 3 events are bad, and 3 of 303 until steady again: only from 200 on is it a share at all."""
+    few = events({62: 3.0}, each=0)
+    every = tuple(3.0 if at == 62 else 300.0 if at == 123 else 0.0 for at in range(1, SECONDS + 1))
+    late = series(bad_at(*range(119, 123)), hard=False)
+    judgement = judge(record(events=few.model_copy(update={"all": every}), series=(late,)))
+    assert judgement.bad_share == pytest.approx(3 / 303)
+
+
+def test_counters_that_run_backwards_raise_no_score() -> None:
+    judgement = judge(record(events=events(dict.fromkeys(range(62, 170), -50.0))))
+    assert (judgement.bad_share, judgement.score) == (0.0, 100.0)
+
+
 @pytest.mark.parametrize(
     ("promise", "share"),
     [(Promise(slo=99.0), 0.1), (Promise(slo=99.9), 0.01), (Promise(slo=80.0), 1.0), (Promise(tolerated=0.3), 0.3)],

@@ -193,6 +193,13 @@ def test_a_watch_that_ended_too_early_to_see_recovery_is_inconclusive() -> None:
     assert "missing after the first effect would decide" in judgement.reasons[0]
 
 
+def test_a_watch_that_ended_with_the_objective_cannot_deny_a_recovery_that_had_begun() -> None:
+    """Good again a second before the objective passes, and then nobody looks: five in a row were never to be had."""
+    short = series(bad_at(*range(110, 150), length=152), hard=False)
+    judgement = judge(record(series=(short,), ended=START + 152, events=events()))
+    assert judgement.verdict is Verdict.INCONCLUSIVE
+
+
 def test_a_missing_sample_counts_as_bad_where_that_changes_no_verdict() -> None:
     judgement = judge(record(series=(series(bad_at(80, outcome=Outcome.STALE)),)))
     assert judgement.verdict is Verdict.PASS
