@@ -20,10 +20,11 @@ LEAST_EVENTS = 200
 
 @dataclass(frozen=True)
 class Share:
-    """So many bad of all: the service's own events, or the samples of the series named."""
+    """So many bad of all within `seconds`: the service's own events, or the samples of the series named."""
 
     bad: float
     all: float
+    seconds: float
     series: str = ""
 
     @property
@@ -124,10 +125,8 @@ def _share(
 ) -> Share:
     """Return the share by events; where there are none, that of the series that suffered most."""
     if events:
-        return _worst(event_points(events, window), window.healed, until, LEAST_EVENTS)
-    shares = [
-        _worst(_sample_points(found, window), window.healed, until, 1, probe) for (_, probe), found in taken.items()
-    ]
+        return _worst(event_points(events, window), window, until, LEAST_EVENTS)
+    shares = [_worst(_sample_points(found, window), window, until, 1, probe) for (_, probe), found in taken.items()]
     return max(shares, key=lambda share: (share.value, share.series))
 
 
@@ -135,22 +134,22 @@ def _sample_points(found: Iterable[Slot], window: Window) -> list[_Point]:
     return [_Point(slot.at, 1, not slot.good) for slot in found if slot.at >= window.effective]
 
 
-def _worst(points: Iterable[_Point], healed: float, until: float, least: float, series: str = "") -> Share:
+def _worst(points: Iterable[_Point], window: Window, until: float, least: float, series: str = "") -> Share:
     """Return the largest share reached between the heal and steady state, counted from the first effect.
 
     The largest, because good events that come while the service is still recovering would dilute the bad ones: the
     slower the recovery, the better the share would look.
     """
     bad = every = 0.0
-    worst: Share | None = None
+    reached = worst = None
     for point in points:
         bad, every = bad + point.bad, every + point.all
-        reached = Share(bad, every, series)
-        if point.at >= healed and every >= least and (worst is None or reached.value > worst.value):
+        reached = Share(bad, every, point.at - window.effective, series)
+        if point.at >= window.healed and every >= least and (worst is None or reached.value > worst.value):
             worst = reached
         if point.at >= until:
             break
-    return worst or Share(bad, every, series)
+    return worst or reached or Share(0, 0, 0, series)
 
 
 def _all(events: Events | None, window: Window, until: float) -> float | None:

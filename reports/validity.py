@@ -1,16 +1,24 @@
 """What a run must show before anything is concluded from it; each gap is a sentence for whoever reads the verdict."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from reports.record import FaultRecord, LookRecord, Record, Series, TargetRecord
 from reports.steady import STREAK, Window, coverage, fault_window, samples, slots, watch_end
 from reports.words import counted, listed
 from runner.model import EndsBy, Sight, format_duration, iso
 
-__all__ = ["flaws", "is_gate", "target_gap"]
+__all__ = ["Gap", "flaws", "is_gate", "target_gap"]
 
 _NEEDED = 0.9
 _WHEN = {"before": "before the fault", "during": "while it acted", "after": "afterwards"}
+
+
+class Gap(NamedTuple):
+    """What a proof lacks, and what the last look saw instead."""
+
+    what: str
+    saw: str = ""
 
 
 def flaws(record: Record) -> tuple[str, ...]:
@@ -41,40 +49,39 @@ def _has_method(record: Record) -> bool:
     return bool(declared or record.journal.get("run"))
 
 
-def target_gap(target: TargetRecord) -> str:
-    """Return what is missing in the proof at one target; empty where the fault was proven there."""
+def target_gap(target: TargetRecord) -> Gap | None:
+    """Return what is missing in the proof at one target; None where the fault was proven there."""
     if target.error:
-        return target.error.rstrip(".")
+        return Gap(target.error.rstrip("."))
     return _look_gap(target) or _moment_gap(target)
 
 
-def _phase_gap(target: TargetRecord, phase: str) -> str:
-    """Return what is missing in one phase of the proof at a target; empty where the phase shows what it must."""
+def _phase_gap(target: TargetRecord, phase: str) -> Gap | None:
     looks = sorted((look for look in target.looks if look.phase == phase), key=lambda look: look.asked)
     if not looks:
-        return f"nobody looked {_WHEN[phase]}"
+        return Gap(f"nobody looked {_WHEN[phase]}")
+    present = any(look.sight is Sight.PRESENT for look in looks)
     if phase == "during":
-        seen = any(look.sight is Sight.PRESENT for look in looks)
-        return "" if seen else f"its effect was never seen (last look: {_saw(looks[-1])})"
-    if phase == "before" and any(look.sight is Sight.PRESENT for look in looks):
-        return "its effect was there before it was injected"
+        return None if present else Gap("its effect was never seen", _saw(looks[-1]))
+    if phase == "before" and present:
+        return Gap("its effect was there before it was injected")
     if looks[-1].sight is not Sight.ABSENT:
-        return f"its absence {_WHEN[phase]} was not seen (last look: {_saw(looks[-1])})"
-    return ""
+        return Gap(f"its absence {_WHEN[phase]} was not seen", _saw(looks[-1]))
+    return None
 
 
-def _look_gap(target: TargetRecord) -> str:
-    return next((found for phase in ("before", "during", "after") if (found := _phase_gap(target, phase))), "")
+def _look_gap(target: TargetRecord) -> Gap | None:
+    return next((found for phase in _WHEN if (found := _phase_gap(target, phase))), None)
 
 
-def _moment_gap(target: TargetRecord) -> str:
+def _moment_gap(target: TargetRecord) -> Gap | None:
     moments = {
         "when the target took it": target.committed,
         "when it was first seen": target.effective,
         "when it was seen healed": target.healed,
     }
     lost = [meaning for meaning, moment in moments.items() if moment is None]
-    return f"{lost[0]} is not known" if lost else ""
+    return Gap(f"{lost[0]} is not known") if lost else None
 
 
 def _saw(look: LookRecord) -> str:
@@ -93,11 +100,12 @@ def _unproven(record: Record) -> Iterator[str]:
             yield _unproven_sentence(fault, gaps)
 
 
-def _unproven_sentence(fault: FaultRecord, gaps: Mapping[str, str]) -> str:
+def _unproven_sentence(fault: FaultRecord, gaps: Mapping[str, Gap]) -> str:
     first, *others = sorted(gaps)
+    saw = f" (last look: {gaps[first].saw})" if gaps[first].saw else ""
     share = f"{len(gaps)} of its {counted(len(fault.targets), 'target')}"
     more = f" The others: {listed(others)}." if others else ""
-    return f"{fault.name} was not proven at {share}. At {first}, {gaps[first]}.{more}"
+    return f"{fault.name} was not proven at {share}. At {first}, {gaps[first].what}{saw}.{more}"
 
 
 def _unexercised(record: Record) -> Iterator[str]:

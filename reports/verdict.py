@@ -12,6 +12,8 @@ from runner.model import Verdict, format_duration
 
 __all__ = ["judge", "judged"]
 
+_BUDGET_DAYS = 30
+
 
 def judged(record: Record) -> Record:
     """Return the record with its judgement filled in."""
@@ -172,10 +174,14 @@ def _basis(record: Record, found: Figures) -> list[str]:
         else f"At worst {share.bad:,.0f} of {of} ({percent(share.value)}) were bad, with {limit}."
     )
     reasons = [basis]
-    if found.time is not None:
+    if share.bad:
+        budget = share.value * share.seconds / (_BUDGET_DAYS * 86400 * (1 - record.promise.slo / 100))
+        reasons.append(f"With even traffic that is {percent(budget)} of a {_BUDGET_DAYS}-day error budget, not scored.")
+    if found.time is not None and found.time <= record.promise.objective:
+        took = f"after {format_duration(found.time)}" if found.time else "at once"
         reasons.append(
-            f"Recovery took {format_duration(found.time)}, measured to within {format_duration(found.resolution)}, "
-            f"of {format_duration(record.promise.objective)} promised."
+            f"The service was steady again {took}, measured to within {format_duration(found.resolution)}, "
+            f"where {format_duration(record.promise.objective)} are promised."
         )
     if found.missing:
         reasons.append(f"{counted(found.missing, 'sample')} missing after the first effect count as bad.")

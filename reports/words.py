@@ -1,7 +1,5 @@
 """Figures as people read them, shared by reasons and reports."""
 
-from runner.model import format_duration
-
 __all__ = ["after_start", "counted", "listed", "percent"]
 
 
@@ -22,5 +20,5 @@ def listed(names: list[str], most: int = 3) -> str:
 
 
 def after_start(moment: float, start: float) -> str:
-    """Return a moment relative to the start of a run: `+12.1s`."""
-    return f"{'+' if moment >= start else '-'}{format_duration(abs(moment - start))}"
+    """Return a moment relative to the start of a run, in seconds: `+12.1s`."""
+    return f"{moment - start:+,.1f}s"

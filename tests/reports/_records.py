@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reports.record import Events, Experiment, FaultRecord, LookRecord, Origin, Promise, Record, Series, TargetRecord
+from reports.words import counted
 from runner.model import EndsBy, Outcome, Sight
 
 START = 1_800_000_000.0
@@ -45,7 +46,7 @@ def fault(*targets: TargetRecord, **changes: Any) -> FaultRecord:
         "id": "f1",
         "name": "network-dns",
         "parameters": {"target": "redis-cluster"},
-        "sentence": f"{len(targets) or 1} targets in payment cannot resolve redis-cluster for 60 s",
+        "sentence": f"{counted(len(targets) or 1, 'pod')} in payment cannot resolve redis-cluster for 60 s",
         "ends_by": EndsBy.KERNEL,
         "duration": 60.0,
         "targets": targets or (target(),),
@@ -102,6 +103,12 @@ def record(**changes: Any) -> Record:
         "series": (series(),),
     }
     return Record.model_validate(fields | changes)
+
+
+def gate(*outcomes: Outcome) -> Record:
+    """Return a run without a method: one sample for each of its probes."""
+    probes = tuple(series([outcome], f"gate-{number}") for number, outcome in enumerate(outcomes))
+    return record(faults=(), series=probes, journal={"experiment": {"method": []}, "run": []})
 
 
 def seeded(seed: int) -> random.Random:
