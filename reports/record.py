@@ -26,6 +26,7 @@ __all__ = [
     "Promise",
     "Record",
     "Series",
+    "Start",
     "TargetRecord",
 ]
 
@@ -196,6 +197,15 @@ class Judgement(_Frozen):
     recovery_resolution: float | None = None
     steady_again: Moment | None = None
     exit_code: int = 0
+
+
+class Start(_Frozen):
+    """That a run has begun: what is known of it before anything happened."""
+
+    run: str
+    experiment: Experiment
+    origin: Origin
+    started: Moment
 
 
 class Record(_Frozen):

@@ -16,8 +16,8 @@ _BUDGET_DAYS = 30
 
 
 def judged(record: Record) -> Record:
-    """Return the record with its judgement filled in."""
-    return record.model_copy(update={"judgement": judge(record)})
+    """Return the record with its judgement filled in; one that was judged before stays as it is."""
+    return record if record.judgement else record.model_copy(update={"judgement": judge(record)})
 
 
 def judge(record: Record) -> Judgement:

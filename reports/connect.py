@@ -1,0 +1,145 @@
+"""Opening the store: one engine, its pragmas, and the tables brought up to date."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, select, table
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from reports.place import resolved, without_password
+from reports.tables import REVISION
+from runner.errors import Missing, Unreachable, UsageError
+from runner.paths import state_dir
+
+__all__ = ["connect", "reaching", "writing"]
+
+_BUSY_SECONDS = 10.0
+_LOCK_SECONDS = 30.0
+_WRITES = "chaosctl_writes"
+
+
+def connect(store_url: str = "") -> Engine:
+    """Return an engine for the store, its tables as this version knows them.
+
+    SQLite is opened, set to WAL and upgraded under a file lock, because of several processes that open a new file at
+    once some would otherwise run the same migration. Raises UsageError for a URL that names no store, Missing where its
+    driver is not installed or a newer version wrote it, Unreachable where it does not answer.
+    """
+    url = resolved(store_url)
+    engine = _engine(url)
+    with reaching(url), _locked(engine), writing(engine) as connection:
+        _bring_up_to_date(connection, url)
+    return engine
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """Yield a connection in a transaction that may write; SQLite takes its write lock at the beginning of it.
+
+    A transaction that reads first and then writes fails at once where another wrote between, however long the timeout.
+    """
+    with engine.execution_options(**{_WRITES: True}).begin() as connection:
+        yield connection
+
+
+@contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """Turn whatever the database says into Unreachable, with the store named without its password."""
+    try:
+        yield
+    except (OSError, SQLAlchemyError) as error:
+        raise Unreachable(
+            f"The store {without_password(url)} cannot be used: {_cause(error)}.",
+            "See that it runs and that this user may write to it; --store names another.",
+        ) from error
+
+
+def _cause(error: OSError | SQLAlchemyError) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return str(cause).strip().rstrip(".")
+
+
+def _engine(url: str) -> Engine:
+    try:
+        engine = create_engine(url, **_options(url))
+    except ModuleNotFoundError as error:
+        raise Missing(
+            f"The store {without_password(url)} needs the Python package {error.name}, which is not installed.",
+            f"Install it beside chaosctl: pip install {error.name}",
+        ) from error
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise UsageError(
+            f"{without_password(url)!r} is not the URL of a store.",
+            "Write sqlite:////path/to/store.db or postgresql+psycopg://user@host/database.",
+        ) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare)
+        event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _options(url: str) -> dict[str, Any]:
+    sqlite = make_url(url).get_backend_name() == "sqlite"
+    return {"connect_args": {"timeout": _BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
+
+
+def _prepare(raw: Any, _record: Any) -> None:
+    """Leave transactions to SQLAlchemy, and let a commit outlive a power cut: the spool's copy goes after it."""
+    raw.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        raw.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _locked(engine: Engine) -> Iterator[None]:
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    if not file:
+        yield
+        return
+    if Path(file).parent == state_dir():
+        state_dir().mkdir(parents=True, exist_ok=True)
+    handle = os.open(f"{file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        _wait_for(handle, f"{file}.lock")
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int, name: str) -> None:
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"another process has held {name} for {_LOCK_SECONDS:g} s") from error
+            time.sleep(0.01)
+
+
+def _bring_up_to_date(connection: Connection, url: str) -> None:
+    found = _revision(connection)
+    if found == REVISION:
+        return
+    from reports.upgrade import upgrade  # noqa: PLC0415 - alembic takes 0.3 s and is needed once
+
+    upgrade(connection, found, without_password(url))
+
+
+def _revision(connection: Connection) -> str:
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return connection.scalar(select(column("version_num")).select_from(table("alembic_version"))) or ""
