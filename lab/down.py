@@ -25,7 +25,7 @@ def down(name: str, say: Callable[[str], None]) -> None:
     """Remove every trace of the lab; raises Residue, naming what is left, and Missing where we are not root."""
     require_root()
     started = time.monotonic()
-    with held(name, say) as lock:
+    with held(Lab(name), say) as lock:
         lab = Lab.on_this_machine(name) or Lab(name)
         found = traces(lab)
         sweep(lab, lock)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lab.plan import marker
+from lab.plan import Lab
 from runner.errors import Refused
 
 __all__ = ["held", "make_directory"]
@@ -16,20 +16,20 @@ _PATIENCE = 60.0
 
 
 @contextmanager
-def held(name: str, say: Callable[[str], None]) -> Iterator[int]:
+def held(lab: Lab, say: Callable[[str], None]) -> Iterator[int]:
     """Hold the lab's lock and yield its descriptor, for short-lived children to inherit.
 
     A child that outlives us, because we were killed, keeps the lock until it has ended: whoever comes next never
     looks before the last change has landed. Raises Refused where another holds it for more than 60 s.
     """
-    handle = _acquire(name, say)
+    handle = _acquire(lab, say)
     try:
         yield handle
     finally:
         if not os.fstat(handle).st_size:
-            marker(name).unlink()
+            lab.marker.unlink()
             with suppress(OSError):
-                marker(name).parent.rmdir()
+                lab.marker.parent.rmdir()
         os.close(handle)
 
 
@@ -40,19 +40,18 @@ def make_directory(path: Path) -> None:
             path.mkdir(parents=True, exist_ok=True)
 
 
-def _acquire(name: str, say: Callable[[str], None]) -> int:
-    path = marker(name)
+def _acquire(lab: Lab, say: Callable[[str], None]) -> int:
     asked = time.monotonic()
     told = False
-    while (handle := _try(path)) is None:
+    while (handle := _try(lab.marker)) is None:
         waited = time.monotonic() - asked
         if waited > _PATIENCE:
             raise Refused(
-                f"Another command has worked on lab {name!r} for more than {_PATIENCE:.0f} s; nothing was touched.",
-                f"`lslocks` shows which process holds {path}. Let it finish or end it, then try again.",
+                f"Another command has worked on lab {lab.name!r} for more than {_PATIENCE:.0f} s; nothing was touched.",
+                f"`lslocks` shows which process holds {lab.marker}. Let it finish or end it, then try again.",
             )
         if waited > 1 and not told:
-            say(f"{name}: waiting for another command that works on this lab")
+            say(f"{lab.name}: waiting for another command that works on this lab")
             told = True
         time.sleep(0.05)
     return handle

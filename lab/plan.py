@@ -10,19 +10,10 @@ from runner.errors import UsageError
 from runner.model import format_duration
 from runner.paths import state_dir
 
-__all__ = ["Lab", "marker"]
+__all__ = ["Lab"]
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,7}[a-z0-9])?")
 _MARKERS = Path("/run/chaoslab")
-
-
-def marker(name: str) -> Path:
-    """Return the file that is there while a lab of that name is on this machine.
-
-    It holds the lab's plan and carries its lock. It lies in /run because namespaces do: both are the machine's,
-    whichever state directory a caller has.
-    """
-    return _MARKERS / name
 
 
 @dataclass(frozen=True)
@@ -80,6 +71,14 @@ class Lab:
         return f"chaos-{self.name}"
 
     @property
+    def marker(self) -> Path:
+        """The file that is there while a lab of that name is: it holds the lab's plan, and carries its lock.
+
+        It lies in /run because namespaces do: both are the machine's, whichever state directory a caller has.
+        """
+        return _MARKERS / self.name
+
+    @property
     def state(self) -> Path:
         """The directory of its logs and data."""
         return self.root / "labs" / self.name
@@ -102,11 +101,12 @@ class Lab:
     @classmethod
     def on_this_machine(cls, name: str) -> "Lab | None":
         """Return the lab of that name as `lab up` noted it, or nothing where there is none."""
+        lab = cls(name)
         try:
-            noted = json.loads(marker(name).read_text())
+            noted = json.loads(lab.marker.read_text())
         except (FileNotFoundError, json.JSONDecodeError):
             return None
-        return replace(cls(name), **noted | {"root": Path(noted["root"])})
+        return replace(lab, **noted | {"root": Path(noted["root"])})
 
 
 def _is_range(subnet: str) -> bool:

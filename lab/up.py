@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from lab import environment, network, processes
@@ -19,7 +20,6 @@ from lab.plan import Lab
 from lab.status import status
 from runner.errors import Unreachable, UsageError
 from runner.model import format_duration
-from runner.paths import state_dir
 
 __all__ = ["running", "up"]
 
@@ -36,15 +36,16 @@ def up(say: Say, name: str = "lab", subnet: str | None = None, scrape_interval: 
     require_root()
     require_tools()
     started = time.monotonic()
-    with held(name, say) as lock:
-        noted = Lab.on_this_machine(name)
-        wanted = _wanted(noted or Lab(name), subnet, scrape_interval)
-        if noted and _stays(noted, wanted, say):
-            environment.write(noted)
-            return noted
-        wanted = replace(wanted, root=state_dir())
+    wanted = _wanted(Lab(name), subnet, scrape_interval)
+    with held(wanted, say) as lock:
+        if noted := Lab.on_this_machine(name):
+            wanted = replace(_wanted(noted, subnet, scrape_interval), root=wanted.root)
+            if _stays(noted, wanted, say):
+                environment.write(noted)
+                return noted
         network.refuse_taken(wanted)
         environment.refuse_defined(wanted)
+        _clear(noted or wanted, lock, say)
         with ExitStack() as undo:
             undo.callback(sweep, wanted, lock)
             _build(wanted, lock, say)
@@ -72,7 +73,7 @@ def _stays(noted: Lab, wanted: Lab, say: Say) -> bool:
     ailing = [f"{part.name}: {part.trouble}" for part in status(noted) if not part.up]
     if ailing:
         say(f"{noted.name}: is there but not healthy and is built anew ({'; '.join(ailing)})")
-    elif noted != wanted:
+    elif noted != replace(wanted, root=noted.root):
         raise UsageError(
             f"Lab {noted.name!r} is up with range {noted.subnet} and scrapes every "
             f"{format_duration(noted.scrape_interval)}; it cannot change while it runs, and was left as it is.",
@@ -83,10 +84,13 @@ def _stays(noted: Lab, wanted: Lab, say: Say) -> bool:
     return not ailing
 
 
-def _build(lab: Lab, lock: int, say: Say) -> None:
+def _clear(lab: Lab, lock: int, say: Say) -> None:
     if traces(lab):
         say(f"{lab.name}: removing what an earlier lab left")
         sweep(lab, lock)
+
+
+def _build(lab: Lab, lock: int, say: Say) -> None:
     os.pwrite(lock, lab.to_json().encode(), 0)
     lab.state.mkdir(parents=True)
     network.build(lab, lock)
@@ -124,12 +128,12 @@ def _await_host(lab: Lab, host: Host, given_up: threading.Event) -> None:
         if ended or waited > limit:
             raise Unreachable(
                 f"{host.name} of lab {lab.name!r} "
-                + ("ended right after its start" if ended else f"was not healthy within {format_duration(limit)}")
+                + ("ended by itself" if ended else f"was not healthy within {format_duration(limit)}")
                 + f": {problem}. It was started by `{' '.join(host.start(lab))}`; its log ends so:\n"
                 + processes.tail(_log(lab, host)),
                 "Nothing of this try was left behind. Mend what the log names, then: chaosctl lab up",
             )
 
 
-def _log(lab: Lab, host: Host) -> Any:
+def _log(lab: Lab, host: Host) -> Path:
     return lab.state / f"{host.name}.log"

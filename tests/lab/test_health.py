@@ -1,0 +1,75 @@
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab import health
+from lab.hosts import HOSTS, Host
+from lab.plan import Lab
+from lab.processes import inhabitants, namespaces
+from lab.zone import DNS, ETCD, PAYMENT_API, REDIS, TRAFFIC
+
+_MACHINE = 1
+
+
+@pytest.fixture
+def no_udp_from_dns(shared_lab: Lab) -> Iterator[None]:
+    nft = ["ip", "netns", "exec", shared_lab.namespace("dns"), "nft"]
+    rules = "table inet health_test {\n chain out {\n type filter hook output priority 0\n udp sport 53 drop\n }\n}\n"
+    subprocess.run([*nft, "-f", "-"], input=rules, text=True, check=True)
+    yield
+    subprocess.run([*nft, "delete", "table", "inet", "health_test"], check=True)
+
+
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: str(host.name))
+def test_a_part_that_works_has_no_trouble(shared_lab: Lab, host: Host) -> None:
+    assert health.trouble(host.check, shared_lab, host.number) == ""
+
+
+@pytest.mark.parametrize(
+    "check",
+    [health.answers_dns, health.answers_redis, health.answers_payments, health.keeps_etcd, health.scrapes],
+)
+def test_a_place_where_nothing_listens_is_told_as_trouble(shared_lab: Lab, check: Callable[[Lab, int], str]) -> None:
+    assert health.trouble(check, shared_lab, _MACHINE)
+
+
+def test_dns_that_answers_by_tcp_alone_is_not_healthy(shared_lab: Lab, no_udp_from_dns: None) -> None:
+    assert "timed out" in health.trouble(health.answers_dns, shared_lab, DNS)
+
+
+@pytest.mark.parametrize(
+    ("check", "number"),
+    [
+        (health.answers_redis, DNS),
+        (health.answers_payments, ETCD),
+        (health.keeps_etcd, PAYMENT_API),
+        (health.scrapes, REDIS),
+    ],
+)
+def test_something_else_at_a_parts_place_is_not_taken_for_it(
+    shared_lab: Lab, check: Callable[[Lab, int], str], number: int
+) -> None:
+    assert health.trouble(check, shared_lab, number)
+
+
+def test_a_service_without_customers_is_named(shared_lab: Lab) -> None:
+    """Traffic is stopped for as long as it takes to be missed, and goes on."""
+    pids = inhabitants(namespaces([shared_lab.namespace("traffic")]).values())
+    os.kill(pids[0], signal.SIGSTOP)
+    try:
+        assert _eventually(shared_lab, True) == "no payments are seen at payment-api, payment-pooled, payment-stale"
+    finally:
+        os.kill(pids[0], signal.SIGCONT)
+    assert _eventually(shared_lab, False) == ""
+
+
+def _eventually(lab: Lab, missing: bool) -> str:
+    deadline = time.monotonic() + 60
+    while bool(found := health.trouble(health.has_traffic, lab, TRAFFIC)) is not missing or found.count(",") == 1:
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    return found
