@@ -20,10 +20,11 @@ def timeout(seconds: float) -> str:
 def ruleset(fault_id: str, comment: str, body: Iterable[str]) -> str:
     """Return a file for `nft -f` that makes the fault's table or fails as a whole.
 
-    `create` fails where the table exists: loading twice would double its rules.
+    `create` fails where the table exists: loading twice would double its rules. It is a statement of its own because
+    nft 1.0.6 takes nothing but the comment from its block.
     """
     name = table(fault_id)
-    lines = [f"create table inet {name}", f"table inet {name} {{", f'comment "{comment}"', *body, "}"]
+    lines = [f'create table inet {name} {{ comment "{comment}"; }}', f"table inet {name} {{", *body, "}"]
     return "\n".join(lines) + "\n"
 
 

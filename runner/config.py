@@ -1,22 +1,21 @@
 """chaosctl.yaml: which systems there are, how they are reached, and what is allowed there."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AnyUrl,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
 
-from runner.errors import InvalidFile, Unreachable, UsageError
+from runner.documents import Document
+from runner.errors import Unreachable, UsageError
 from runner.model import parse_duration
 from runner.paths import state_dir
 
@@ -190,21 +189,7 @@ def load() -> Configuration:
 
 def read(path: Path) -> Configuration:
     """Return one file's configuration, or raise InvalidFile."""
-    try:
-        text = path.read_text()
-        document = yaml.compose(text, Loader=yaml.SafeLoader)
-        return Configuration.model_validate(yaml.safe_load(text) or {})
-    except OSError as error:
-        raise InvalidFile(str(path), "file", f"cannot be read: {error.strerror}") from error
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InvalidFile(f"{path}:{line}", "syntax", error.problem or "not YAML") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = [part for part in first["loc"] if isinstance(part, str | int)]
-        line = _line(document, place)
-        dotted = ".".join(str(part) for part in place) or "file"
-        raise InvalidFile(f"{path}:{line}", dotted, _expected(first["msg"], first["input"])) from error
+    return Document.read(path).validated(Configuration)
 
 
 def current(name: str = "") -> Chosen:
@@ -250,27 +235,3 @@ def _own_file() -> Path | None:
         return Path(named)
     places = Path(), Path.home() / ".config" / "chaosctl", Path("/etc/chaosctl")
     return next((file for place in places if (file := place / "chaosctl.yaml").is_file()), None)
-
-
-def _line(node: yaml.Node | None, place: Iterable[str | int]) -> int:
-    line = node.start_mark.line if node else 0
-    for step in place:
-        found = next(iter(_children(node, step)), None)
-        if found is None:
-            break
-        key, node = found
-        line = key.start_mark.line
-    return line + 1
-
-
-def _children(node: yaml.Node | None, step: str | int) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    if isinstance(node, yaml.MappingNode):
-        yield from ((key, value) for key, value in node.value if key.value == str(step))
-    elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        yield node.value[step], node.value[step]
-
-
-def _expected(message: str, given: object) -> str:
-    text = message.removeprefix("Value error, ")
-    shown = repr(given) if isinstance(given, str | int | float | bool) else type(given).__name__
-    return f"{text} (got {shown})"

@@ -16,15 +16,16 @@ from typing import Any
 
 from runner import ledger
 from runner.course import Course
-from runner.errors import Aborted, Inconclusive
+from runner.errors import Aborted, ChaosctlError, Inconclusive
 from runner.fault import Fault
 from runner.ledger import Entry
 from runner.model import Sight, clock, iso
 from runner.parameters import parameters
 from runner.plan import Plan, plan
+from runner.progress import tell
 from runner.selection import Selection
 
-__all__ = ["Injection", "action", "injections"]
+__all__ = ["Injection", "action", "failures", "injections", "stopping"]
 
 _AT_ONCE = 64
 _WATCH_EVERY = 1.0
@@ -32,6 +33,12 @@ Tell = Callable[[str, str], None]
 
 injections: list["Injection"] = []
 """What the actions of this process have injected; the Chaos Toolkit control sees each of them to its end."""
+
+stopping = threading.Event()
+"""Set to end all of them at once."""
+
+failures: list[ChaosctlError] = []
+"""Why actions of this process failed: Chaos Toolkit passes on no more than text."""
 
 
 class Injection:
@@ -48,6 +55,7 @@ class Injection:
         self.courses: Sequence[Course] = ()
         self._tell = tell
         self._entry: Entry | None = None
+        self._finishing = threading.Lock()
 
     def start(self) -> None:
         """Look, note it in the ledger, inject, and look again; returns once the effect is proven at every target.
@@ -76,21 +84,22 @@ class Injection:
     def finish(self) -> None:
         """End what has not ended, see the effect gone, read the counts, undo, and close the ledger's entry.
 
-        Raises Residue where something could not be undone; can be called again after that.
+        Raises Residue where something could not be undone; can be called again, and from any thread.
         """
-        if self.finished or self._entry is None:
-            return
-        if self.stop.is_set():
-            self._each(Course.read_count)
-            ledger.undo(self._entry)
-            self._each(Course.see_undone)
-            self._each(Course.look_after)
-        else:
-            self._each(Course.see_end)
-            self._each(Course.look_after)
-            self._each(Course.read_count)
-            ledger.undo(self._entry)
-        self.finished = True
+        with self._finishing:
+            if self.finished or self._entry is None:
+                return
+            if self.stop.is_set():
+                self._each(Course.read_count)
+                ledger.undo(self._entry)
+                self._each(Course.see_undone)
+                self._each(Course.look_after)
+            else:
+                self._each(Course.see_end)
+                self._each(Course.look_after)
+                self._each(Course.read_count)
+                ledger.undo(self._entry)
+            self.finished = True
         self._tell("healed" if self.healed else "unclear", self._shown("after"))
 
     @property
@@ -198,9 +207,13 @@ def action(declared: type[Fault]) -> Callable[..., dict[str, Any]]:
     """
 
     def act(**arguments: Any) -> dict[str, Any]:
-        injection = Injection(plan(declared, arguments), threading.Event(), lambda _word, _sentence: None)
-        injections.append(injection)
-        injection.start()
+        try:
+            injection = Injection(plan(declared, arguments), stopping, tell)
+            injections.append(injection)
+            injection.start()
+        except ChaosctlError as error:
+            failures.append(error)
+            raise
         return {"id": injection.id, "sentence": injection.plan.sentence, "deadline": iso(injection.deadline)}
 
     known = (*parameters(declared), *parameters(Selection))

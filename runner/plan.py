@@ -12,7 +12,7 @@ from runner.model import format_duration, parse_duration
 from runner.parameters import build
 from runner.selection import Selected, Selection, select
 
-__all__ = ["Plan", "plan"]
+__all__ = ["Plan", "Request", "default_duration", "plan", "read"]
 
 _DEFAULT_DURATION = 90.0
 
@@ -33,33 +33,55 @@ class Plan:
         return f"{self.fault.sentence(self.selected.who)} for {format_duration(self.seconds)}"
 
 
-def plan(declared: type[Fault], arguments: Mapping[str, Any], environment: str = "") -> Plan:
-    """Return what a fault with these arguments would do.
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, understood but not yet decided; `seconds` is None where the environment's default applies."""
 
-    Arguments are the fault's own parameters, those of Selection, and `duration`; absent: the environment's. Raises
-    UsageError where they cannot be meant, Inconclusive where nothing matches, Refused where a guardrail says no.
+    fault: Fault
+    selection: Selection
+    seconds: float | None
+
+
+def read(declared: type[Fault], arguments: Mapping[str, Any]) -> Request:
+    """Return what a fault's arguments ask for: its own parameters, those of Selection, and `duration`.
+
+    Raises UsageError that names the parameter.
     """
     choosing = {field.name for field in fields(Selection)}
     selection = build(Selection, {key: value for key, value in arguments.items() if key in choosing})
     rest = choosing | {"duration"}
     fault = build(declared, {key: value for key, value in arguments.items() if key not in rest})
+    return Request(fault, selection, _seconds(arguments.get("duration")))
+
+
+def plan(declared: type[Fault], arguments: Mapping[str, Any], environment: str = "") -> Plan:
+    """Return what a fault with these arguments would do in an environment.
+
+    Raises UsageError where they cannot be meant, Inconclusive where nothing matches, Refused where a guardrail says no.
+    """
+    request = read(declared, arguments)
     chosen = current_or_none(environment)
-    if chosen is None and not selection.where:
+    if chosen is None and not request.selection.where:
         raise UsageError(
             "No environment was chosen, and no target was named with --on.",
             "Choose with --env, or name one: --on=netns:NAME. To try it here: chaosctl lab up.",
         )
     rulings = guardrails.check_environment(chosen) if chosen else ()
-    seconds = _seconds(arguments.get("duration"), chosen)
-    selected = select(selection, chosen.environment if chosen else None)
+    seconds = request.seconds or default_duration(chosen)
+    selected = select(request.selection, chosen.environment if chosen else None)
     rulings += guardrails.check_plan(chosen, len(selected.targets), seconds)
-    return Plan(fault, selected, seconds, chosen, rulings)
+    return Plan(request.fault, selected, seconds, chosen, rulings)
 
 
-def _seconds(written: object, chosen: Chosen | None) -> float:
-    if written:
-        try:
-            return parse_duration(written)
-        except UsageError as error:
-            raise UsageError(f"--duration: {error.message}", error.fix) from error
+def default_duration(chosen: Chosen | None) -> float:
+    """Return how long a fault lasts that was given no duration, in seconds."""
     return chosen.environment.duration if chosen else _DEFAULT_DURATION
+
+
+def _seconds(written: object) -> float | None:
+    if not written:
+        return None
+    try:
+        return parse_duration(written)
+    except UsageError as error:
+        raise UsageError(f"--duration: {error.message}", error.fix) from error

@@ -1,0 +1,191 @@
+"""The Chaos Toolkit control: turns any run of `chaos run` or `chaosctl run` into a record with a verdict.
+
+Chaos Toolkit swallows what a control raises, so nothing here counts on being heard: what stops a run is an
+InterruptExecution before the next step, and what must happen at the end is in the event handler, which runs even where
+the run crashes.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from chaoslib import substitute
+from chaoslib.exceptions import InterruptExecution
+from chaoslib.run import EventHandlerRegistry, RunEventHandler
+
+from runner import lifecycle
+from runner.closing import Closing
+from runner.errors import Aborted, ChaosctlError
+from runner.experiment import check, extension, requests
+from runner.following import followers, traffic
+from runner.plan import Request
+from runner.progress import EVENTS, SOURCE
+from runner.run import Run
+
+__all__ = [
+    "after_method_control",
+    "before_activity_control",
+    "before_experiment_control",
+    "before_method_control",
+    "configure_control",
+]
+
+_SIGNALS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit, signal.SIGHUP: SystemExit}
+
+
+class _Session(RunEventHandler):  # type: ignore[misc] - chaoslib is not typed
+    """The one run of this process: chaoslib keeps global state, so there is never a second."""
+
+    def __init__(self, experiment: Any, configuration: dict[str, Any], secrets: Any) -> None:
+        self.experiment = experiment
+        self.configuration = configuration
+        self.secrets = secrets
+        self.run = Run(experiment["title"], "chaosctl run" if EVENTS in os.environ else "chaos run")
+        self.path = _path()
+        self.closing = Closing(self.run, experiment, configuration, secrets, str(self.path))
+        self._requests: list[Request] = []
+        self._ours = False
+        self._watching: threading.Event | None = None
+
+    def open(self) -> None:
+        """Choose the environment and note that the run began; what says no is kept for `begin`."""
+        try:
+            if self.path.is_file():
+                check(self.path)
+            self.run.choose()
+            self._fill_in()
+            filled = substitute(self.experiment, self.configuration, self.secrets)
+            self.run.extension = extension(filled)
+            self._requests = requests(filled)
+        except ChaosctlError as error:
+            self.run.fail(error)
+        self.closing.begin()
+
+    def begin(self) -> None:
+        """Start to sample, or stop the run before anything was touched."""
+        self.go_on()
+        with self.kept():
+            self.run.follow(followers(self.experiment, self.configuration, self.secrets, self.run.extension))
+            self.run.refuse_short(self._requests)
+
+    def go_on(self) -> None:
+        """Raise what makes Chaos Toolkit stop where the run has a problem or was stopped."""
+        if self.run.problem:
+            raise InterruptExecution(self.run.problem.message)
+        if lifecycle.stopping.is_set():
+            raise InterruptExecution("stopped by a signal")
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Do something of ours: a signal waits until it is done, an error becomes the run's problem and stops it."""
+        self._ours = True
+        try:
+            yield
+        except ChaosctlError as error:
+            self.run.fail(error)
+        finally:
+            self._ours = False
+        self.go_on()
+
+    def see_to_the_end(self) -> None:
+        """After the method: see every fault end, and the service recover."""
+        self.run.judge_failures()
+        if self.run.problem:
+            lifecycle.stopping.set()
+        self.run.see_faults_end()
+        self.run.watch_recovery()
+        if self._watching:
+            self._watching.set()
+
+    def watch(self) -> None:
+        """Have a thread heal at once if the run goes blind while a fault is live."""
+        self._watching = self.run.watchdog(lambda: None if self._ours else os.kill(os.getpid(), signal.SIGTERM))
+
+    def on_signal(self, number: int, _frame: object) -> None:
+        """Heal as soon as possible; between our own steps, make Chaos Toolkit stop as well.
+
+        Only the first signal does: a second one in the midst of its clean-up would make it drop the journal.
+        """
+        self.run.fail(Aborted(f"Stopped by {signal.Signals(number).name}.", "What was live was undone at once."))
+        heard = lifecycle.stopping.is_set()
+        lifecycle.stopping.set()
+        if not self._ours and not heard:
+            raise _SIGNALS[signal.Signals(number)]
+
+    def finish(self, journal: dict[str, Any]) -> None:
+        """Heal what is live whatever happened, write the record, and hand Chaos Toolkit verdict and exit code."""
+        self._ours = True
+        if self._watching:
+            self._watching.set()
+        if any(not injection.finished for injection in lifecycle.injections):
+            lifecycle.stopping.set()
+        code = self.closing.finish(journal, lambda start, end: traffic(self.run.extension, start, end))
+        context = click.get_current_context(silent=True)
+        if context:
+            context.find_root().call_on_close(_exiting(code))
+
+    def _fill_in(self) -> None:
+        """Let the environment's variables replace defaults of the experiment's configuration, and nothing else."""
+        chosen = self.run.chosen
+        for key, value in (chosen.environment.variables if chosen else {}).items():
+            declared = (self.experiment.get("configuration") or {}).get(key)
+            default = declared.get("default") if isinstance(declared, Mapping) else declared
+            if declared is not None and self.configuration.get(key) == default:
+                self.configuration[key] = value
+
+
+_sessions: list[_Session] = []
+
+
+def configure_control(experiment: Any, configuration: Any, secrets: Any, event_registry: EventHandlerRegistry) -> None:
+    """Open the run; called once, by Chaos Toolkit, on the main thread."""
+    session = _Session(experiment, configuration, secrets)
+    _sessions.append(session)
+    event_registry.register(session)
+    for number in _SIGNALS:
+        signal.signal(number, session.on_signal)
+    session.open()
+
+
+def before_experiment_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
+    """Stop here if the environment must not be touched; else start to sample."""
+    _sessions[-1].begin()
+
+
+def before_method_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
+    """Wait for the baseline, and watch over the method."""
+    session = _sessions[-1]
+    with session.kept():
+        session.run.wait_for_baseline()
+    session.watch()
+
+
+def before_activity_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
+    """Let nothing more happen once the run has a problem."""
+    _sessions[-1].go_on()
+
+
+def after_method_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
+    """See every fault end and the service recover."""
+    session = _sessions[-1]
+    with session.kept():
+        session.see_to_the_end()
+
+
+def _path() -> Path:
+    """Return the experiment's file: what the engine says, else the source that `chaos run` was given."""
+    context = click.get_current_context(silent=True)
+    source = context.params.get("source", "") if context else ""
+    return Path(os.environ.get(SOURCE) or source or "")
+
+
+def _exiting(code: int) -> Callable[[], None]:
+    def leave() -> None:
+        raise SystemExit(code)
+
+    return leave

@@ -1,0 +1,57 @@
+"""Turns the probes of a hypothesis into followers for the sampler, by the experiment's own module strings."""
+
+import os
+from collections.abc import Mapping
+from copy import deepcopy
+from importlib import import_module
+from typing import Any
+
+from chaoslib import substitute
+from chaoslib.activity import run_activity
+from chaoslib.hypothesis import within_tolerance
+
+from runner.experiment import Extension
+from runner.sampler import Follower, Polled, Source
+
+__all__ = ["followers", "traffic"]
+
+
+def followers(experiment: Mapping[str, Any], configuration: Any, secrets: Any, extension: Extension) -> list[Follower]:
+    """Return a follower for each probe of the hypothesis.
+
+    A probe module that offers `follow(func, arguments)` is followed through its own history; any other is asked again
+    and again. A tolerance is a copy each time, because Chaos Toolkit writes into it.
+    """
+    made = []
+    for probe in (experiment.get("steady-state-hypothesis") or {}).get("probes") or []:
+        tolerance = substitute(probe["tolerance"], configuration, secrets)
+
+        def within(value: Any, tolerance: Any = tolerance) -> bool:
+            return bool(within_tolerance(deepcopy(tolerance), value, configuration, secrets))
+
+        source = _source(probe, configuration, secrets)
+        made.append(Follower(probe["name"], source, tolerance, within, extension.is_hard(probe["name"])))
+    return made
+
+
+def traffic(extension: Extension, start: float, end: float) -> Mapping[str, Any] | None:
+    """Return the service's events between two moments, in the shape of reports.record.Events; None without any.
+
+    Raises what probes.prometheus does where they cannot be had.
+    """
+    if extension.events is None:
+        return None
+    module = import_module("probes.prometheus")
+    found: Mapping[str, Any] = module.events(extension.events.all, extension.events.bad, start, end)
+    return found
+
+
+def _source(probe: Mapping[str, Any], configuration: Any, secrets: Any) -> Source:
+    provider = probe["provider"]
+    if provider["type"] == "python":
+        follow = getattr(import_module(provider["module"]), "follow", None)
+        arguments = substitute(provider.get("arguments") or {}, configuration, secrets)
+        source: Source | None = follow(provider["func"], arguments) if follow else None
+        if source:
+            return source
+    return Polled(probe["name"], lambda: run_activity(probe, configuration, secrets))

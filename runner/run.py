@@ -1,0 +1,192 @@
+"""One run of one experiment: what is done around Chaos Toolkit's own steps, and the record of it."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from runner import guardrails, lifecycle
+from runner.config import Chosen, current_or_none
+from runner.errors import Aborted, ChaosctlError, Inconclusive, Residue, UsageError
+from runner.experiment import Extension, experiment_hash
+from runner.model import clock, format_duration
+from runner.origin import origin, run_id
+from runner.plan import Request, default_duration
+from runner.progress import tell, told
+from runner.sampler import Follower, Sampler
+
+__all__ = ["Run"]
+
+_BASELINE_PATIENCE = 15.0
+_STREAK = 5
+
+
+class Run:
+    """A run from its configuration to its record; moments are seconds since the epoch."""
+
+    def __init__(self, name: str, how: str) -> None:
+        self.started = clock()
+        self.id = run_id(name, self.started)
+        self.chosen: Chosen | None = None
+        self.problem: ChaosctlError | None = None
+        self.residue: list[str] = []
+        self.extension = Extension(name="chaosctl")
+        self.sampler = Sampler((), lambda _follower: None)
+        self.traffic: Mapping[str, Any] | None = None
+        self._how = how
+        self._rulings: tuple[guardrails.Ruling, ...] = ()
+
+    def choose(self) -> None:
+        """Find out which system this is about, and whether it may be touched; raises what says why not."""
+        self.chosen = current_or_none()
+        if self.chosen:
+            self._rulings = guardrails.check_environment(self.chosen)
+
+    def fail(self, error: ChaosctlError) -> None:
+        """Keep why the run cannot take its course; the first reason stays."""
+        if self.problem is None:
+            self.problem = error
+            tell("stopped", error.message)
+
+    def follow(self, followers: Sequence[Follower]) -> None:
+        """Start to sample the hypothesis, as far back as the baseline needs."""
+        self.sampler = Sampler(followers, self._seen)
+        reach = max(
+            (f.source.interval * (self.extension.baseline + 1) + f.source.settling for f in followers), default=0
+        )
+        self.sampler.start(clock() - reach)
+
+    def refuse_short(self, requests: Sequence[Request]) -> None:
+        """Raise UsageError where a fault is too short for the scrape interval to show anything."""
+        least = _STREAK * self._slowest()
+        for request in requests:
+            seconds = request.seconds or default_duration(self.chosen)
+            if seconds < least:
+                raise UsageError(
+                    f"{request.fault.name} for {format_duration(seconds)} is too short to be seen: samples come every "
+                    f"{format_duration(self._slowest())}, and {_STREAK} of them are the least.",
+                    f"Let it last {format_duration(least)} or longer, or have the service scraped more often.",
+                )
+
+    def wait_for_baseline(self) -> None:
+        """Return when the last samples of every probe are good; raises Inconclusive when they do not come to be."""
+        wanted, slowest = self.extension.baseline, self._slowest()
+        limit = clock() + wanted * slowest + _BASELINE_PATIENCE
+        if not self.sampler.wait_good(wanted, lambda _follower: 0.0, limit, lifecycle.stopping):
+            odd = next((f for f in self.sampler.followers if f.good_in_a_row(0.0) < wanted), None)
+            last = odd.samples[-1] if odd and odd.samples else None
+            shown = f"{last.outcome}, {last.detail or last.value}" if last else "no sample at all"
+            raise Inconclusive(
+                f"The baseline did not hold within {format_duration(limit - self.started)}: "
+                f"{odd.probe if odd else 'a probe'} was last {shown}. Nothing was injected.",
+                "A fault is judged against a steady service: see to that first.",
+            )
+        tell("baseline", f"the last {wanted} samples of each probe are good")
+
+    def see_faults_end(self) -> None:
+        """Wait for every fault's end, at its deadline or because the run was stopped, and see each one gone."""
+        for injection in lifecycle.injections:
+            injection.wait()
+        self.heal()
+
+    def heal(self) -> None:
+        """End what is live, see it gone and remove what is left; what cannot be removed is the run's residue."""
+        for injection in lifecycle.injections:
+            try:
+                injection.finish()
+            except Residue as error:
+                self.residue.append(error.message)
+                tell("residue", error.message)
+
+    def watch_recovery(self) -> None:
+        """Wait until every probe is steady again, or twice the objective has passed: later earns nothing more."""
+        healed = [course.healed for injection in lifecycle.injections for course in injection.courses if course.healed]
+        if not healed or not self.sampler.followers:
+            return
+        since, settling = max(healed), max(follower.source.settling for follower in self.sampler.followers)
+        limit = since + 2 * self.extension.objective + _STREAK * self._slowest() + settling
+        if self.sampler.wait_good(_STREAK, lambda _follower: since, limit, lifecycle.stopping):
+            tell("steady", f"{_STREAK} good samples of each probe after the fault was gone")
+        elif not lifecycle.stopping.is_set():
+            tell("unsteady", f"not steady {format_duration(limit - since)} after the fault was gone")
+
+    def judge_failures(self) -> None:
+        """Take over why actions failed: a fault that was not proven, a tool that is missing."""
+        for error in lifecycle.failures:
+            self.fail(error)
+
+    def watchdog(self, interrupt: Callable[[], None]) -> threading.Event:
+        """Heal at once when the run goes blind while a fault is live; returns the event that ends the watching."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not ended.wait(0.2):
+                if self.sampler.blind and any(not injection.finished for injection in lifecycle.injections):
+                    self.fail(Inconclusive(f"{self.sampler.blind}: the run is blind, so the fault was healed at once."))
+                    lifecycle.stopping.set()
+                    self.heal()
+                    interrupt()
+                    return
+
+        threading.Thread(target=watch, daemon=True).start()
+        return ended
+
+    def effective(self) -> float | None:
+        """Return when a fault was first seen; None where none was."""
+        seen = [course.effective for injection in lifecycle.injections for course in injection.courses]
+        return min((moment for moment in seen if moment), default=None)
+
+    def sampled_until(self) -> float:
+        """Return until when the steady state is known."""
+        last = [follower.samples[-1].at for follower in self.sampler.followers if follower.samples]
+        return min(last, default=clock())
+
+    def record(
+        self, experiment: Mapping[str, Any], configuration: Mapping[str, Any], journal: Any, path: str
+    ) -> dict[str, Any]:
+        """Return the run in the shape of reports.record.Record."""
+        promise = self.extension.model_dump(exclude={"name", "events", "hard"})
+        return {
+            "run": self.id,
+            "kind": "experiment",
+            "experiment": {
+                "title": experiment["title"],
+                "path": path,
+                "hash": experiment_hash(experiment, configuration),
+                "tags": experiment.get("tags") or (),
+            },
+            "origin": self.origin(),
+            "promise": promise,
+            "started": self.started,
+            "ended": clock(),
+            "dry": bool(experiment.get("dry")),
+            "timeline": told,
+            "faults": [i.account() for i in lifecycle.injections if i.courses],
+            "series": [follower.account(self.started) for follower in self.sampler.followers],
+            "events": self.traffic,
+            "decisions": [vars(ruling) for ruling in self._decisions()],
+            "residue": self.residue,
+            "problem": _problem(self.problem),
+            "journal": journal,
+        }
+
+    def origin(self) -> dict[str, Any]:
+        """Return who and what started the run."""
+        return origin(self._how, self.chosen)
+
+    def _decisions(self) -> list[guardrails.Ruling]:
+        planned = [ruling for injection in lifecycle.injections for ruling in injection.plan.rulings]
+        return [*self._rulings, *planned]
+
+    def _seen(self, follower: Follower) -> None:
+        last = follower.samples[-1]
+        tell("sample", probe=follower.probe, outcome=last.outcome.value, value=last.value, sampled=last.at)
+
+    def _slowest(self) -> float:
+        return max((follower.source.interval for follower in self.sampler.followers), default=1.0)
+
+
+def _problem(error: ChaosctlError | None) -> dict[str, str] | None:
+    if error is None:
+        return None
+    kind = {Inconclusive.exit_code: "inconclusive", Aborted.exit_code: "aborted", UsageError.exit_code: "error"}
+    return {"kind": kind.get(error.exit_code, "error"), "message": str(error)}
