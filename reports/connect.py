@@ -92,8 +92,7 @@ def _options(url: str) -> dict[str, Any]:
 
 
 def _prepare(raw: Any, _record: Any) -> None:
-    """Leave transactions to SQLAlchemy, and let a commit outlive a power cut: the spool's copy goes after it."""
-    raw.isolation_level = None
+    """Let readers and a writer pass, and a commit outlive a power cut: the spool's copy goes once it is there."""
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
         raw.execute(f"PRAGMA {pragma}")
 

@@ -71,8 +71,7 @@ class Store:
         with reaching(self.place):
             try:
                 with writing(self.engine) as connection:
-                    if not _known(connection, start.run):
-                        connection.execute(insert(runs).values(_run_row(start)))
+                    connection.execute(insert(runs).values(_run_row(start)))
             except IntegrityError:
                 return
 
@@ -85,7 +84,7 @@ class Store:
         with reaching(self.place):
             try:
                 return self._keep(whole)
-            except IntegrityError:
+            except IntegrityError:  # PostgreSQL takes no lock between the look and the insert: another one was faster
                 return self._keep(whole)
 
     def rows(self, limit: int, service: str = "", verdict: str = "", experiment: str = "") -> list[Row]:
