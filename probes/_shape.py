@@ -68,11 +68,11 @@ class Shape:
 def measure(api: "Api", query: Query) -> Shape:
     """Return a query's shape from the distances of the raw samples it reads.
 
-    Where none of its series was scraped three times in the last half hour (as under `absent`), the slowest target of
-    this server stands in. Raises Inconclusive where nothing is scraped at all.
+    Where none of its series was there in the last half hour (as under `absent`), the slowest target of this server
+    stands in. Raises Inconclusive where nothing was scraped three times.
     """
     found, notes = [_scrapes(api, selector.text) for selector in query.selectors], []
-    if not any(interval for interval, _ in found):
+    if not any(rows for _, rows in found):
         found = [_scrapes(api, "up")]
         notes.append("its own series were not scraped lately; the slowest target of the server stands in")
     interval = max(interval for interval, _ in found)

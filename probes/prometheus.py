@@ -1,6 +1,7 @@
 """Steady state from Prometheus: one number per moment, read from series that are current, or why there is none."""
 
-from typing import TYPE_CHECKING, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
 
 from probes import _events, _promql, _samples, _shape
 from runner.errors import Inconclusive, Unreachable, UsageError
@@ -48,6 +49,33 @@ def window(query: str, url: str = "", start: str = "5m", end: str = "0s", step: 
     return [[at, value] for at, value in values]
 
 
+def follow(func: str, arguments: Mapping[str, Any]) -> "Followed | None":
+    """Return the history behind a probe of this module, by its name and arguments; None where it is no single number.
+
+    Raises Unreachable, UsageError, and Inconclusive where no scrape interval can be found.
+    """
+    if func != "instant":
+        return None
+    return Followed(arguments["query"], server(arguments.get("url", "")))
+
+
+def events(all_selector: str, bad_selector: str, start: float, end: float, url: str = "") -> dict[str, Any]:
+    """Return the events that two counters counted in (start, end], in the shape of reports.record.Events.
+
+    Times in seconds since the epoch. Raises what `Server.events` does.
+    """
+    with server(url) as asked:
+        traffic = asked.events(all_selector, bad_selector, start, end)
+    return {
+        "all_query": all_selector,
+        "bad_query": bad_selector,
+        "start": start,
+        "offsets": [at - start for at in traffic.times],
+        "all": list(traffic.all),
+        "bad": list(traffic.bad),
+    }
+
+
 def server(url: str = "") -> "Server":
     """Return the Prometheus at an address, or the chosen environment's; raises UsageError where there is none."""
     from probes._prometheus_api import chosen  # noqa: PLC0415 - requests and pydantic take a quarter of a second
@@ -91,9 +119,10 @@ class Server:
     def samples(self, query: str, start: float, end: float, step: float | None = None) -> list[Sample]:
         """Return a sample for every step in (start, end]; `step` is the scrape interval unless given, in seconds.
 
-        Steps lie midway between scrapes, so windows that adjoin give together what one over both gives. What is read
-        up to `shape(query).settling` ago never changes. Raises Unreachable, UsageError, and Inconclusive where no
-        scrape interval can be found.
+        Steps lie midway between scrapes, so that jitter neither repeats nor skips one; a value's own time is that of
+        the scrape before its step. To go on, start from the `at` of the last sample. What is read up to
+        `shape(query).settling` ago never changes. Raises Unreachable, UsageError, and Inconclusive where no scrape
+        interval can be found.
         """
         asked, shape = self._read(query), self.shape(query)
         every = step or shape.interval
@@ -106,7 +135,8 @@ class Server:
         except Inconclusive as error:
             return [Sample(at, Outcome.FAILED, detail=error.message) for at in times]
         freshness = self._api.range(_samples.freshness_query(asked), wider, every)
-        return _samples.judge_all(asked, shape, _samples.answers(asked, wider, values, freshness))
+        found = _samples.judge_all(asked, shape, _samples.answers(asked, wider, values, freshness))
+        return [sample for sample in found if sample.at > start]
 
     def shape(self, query: str) -> _shape.Shape:
         """Return how sharp a query sees; measured once, then remembered, so that a run keeps its steps.
@@ -149,6 +179,27 @@ class Server:
         except _promql.NotUnderstood:
             self._api.instant(query)  # the server's own refusal says it better
             raise
+
+
+class Followed:
+    """A query with its history; times in seconds. `note` says what could not be found out about its sharpness."""
+
+    def __init__(self, query: str, asked: Server) -> None:
+        shape = asked.shape(query)
+        self.query = query
+        self.interval = shape.interval
+        self.resolution = shape.resolution
+        self.settling = shape.settling
+        self.note = shape.note
+        self._asked = asked
+
+    def samples(self, start: float, end: float) -> list[Sample]:
+        """Return the samples in (start, end]; raises what `Server.samples` does."""
+        return self._asked.samples(self.query, start, end)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._asked.close()
 
 
 def _number(query: str, url: str, sample: Sample) -> float:

@@ -1,6 +1,7 @@
 """A real Prometheus on a loopback port, and targets whose pages follow what a test says."""
 
 import json
+import math
 import socket
 import subprocess
 import threading
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 
 import requests
 
-__all__ = ["Exporter", "Job", "free_port", "running", "until"]
+__all__ = ["Episode", "Exporter", "Job", "free_port", "running", "tardy", "until"]
 
 _T = TypeVar("_T")
 
@@ -52,6 +53,49 @@ class Exporter:
             self._server.shutdown()
             self._thread.join()
             self._server.server_close()
+
+
+@dataclass
+class Episode:
+    """A service that fails half a second after scrape `first`, and works again half a second after scrape `last`.
+
+    While it fails its gauge is 0 instead of 1, and half of its 200 requests per second fail.
+    """
+
+    job: str
+    interval: int
+    smear: int
+    first: int
+    last: int
+    begin: float = math.inf
+    end: float = math.inf
+    started: float = field(default_factory=time.time)
+
+    def page(self, scrape: int) -> str:
+        now = time.time()
+        if scrape == self.first:
+            self.begin = now + 0.5
+        if scrape == self.last:
+            self.end = now + 0.5
+        bad = int(100 * max(0.0, min(now, self.end) - self.begin))
+        good = int(200 * (now - self.started)) - bad
+        healthy = 0 if self.begin <= now < self.end else 1
+        return f'healthy {healthy}\nrequests_total{{code="200"}} {good}\nrequests_total{{code="500"}} {bad}\n'
+
+    @property
+    def gauge(self) -> str:
+        return f'1 - healthy{{job="{self.job}"}}'
+
+    @property
+    def ratio(self) -> str:
+        rate = f'sum(rate(requests_total{{job="{self.job}",code=~"%s"}}[{self.smear}s]))'
+        return f"{rate % '5..'} / {rate % '...'}"
+
+
+def tardy(scrape: int) -> str:
+    """Takes most of an interval for each page, and now and then longer than Prometheus waits."""
+    time.sleep(1.3 if scrape % 4 == 3 else 0.7)
+    return f"tardy {scrape}\n"
 
 
 @dataclass(frozen=True)
