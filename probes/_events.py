@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,6 +12,9 @@ from probes._promql import Row
 from probes._shape import Shape
 
 __all__ = ["MARGIN", "Traffic", "count", "is_new_from_zero", "newborn", "target_query"]
+
+_Target = tuple[str | None, str | None]
+_Up = Mapping[_Target, Sequence[tuple[float, float]]]
 
 MARGIN = 300.0  # seconds read before the window, to find what a counter stood at when it began
 
@@ -41,16 +44,16 @@ def target_query(rows: Iterable[Row]) -> str:
     return f"up{{job=~{json.dumps('|'.join(map(re.escape, jobs)), ensure_ascii=False)}}}"
 
 
-def is_new_from_zero(row: Row, up: Iterable[Row]) -> bool:
+def is_new_from_zero(row: Row, up: _Up) -> bool:
     """Tell whether a series that began in the window began at zero there.
 
     It did where its target was scraped before without it, or where the target itself is new. Where scrapes of the
     target had only failed, or the target is not known by `job` and `instance`, it may have counted for long.
     """
     began = row.points[0][0]
-    known = [each for each in up if _target(each) == _target(row)]
-    before = [value for each in known for at, value in each.points if at < began]
-    return bool(known) and (not before or any(before))
+    known = up.get(_target(row))
+    before = [value for at, value in known or () if at < began]
+    return known is not None and (not before or any(before))
 
 
 def count(shape: Shape, start: float, every: Sequence[Row], bad: Sequence[Row], up: Sequence[Row]) -> Traffic:
@@ -61,9 +64,10 @@ def count(shape: Shape, start: float, every: Sequence[Row], bad: Sequence[Row], 
     added: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
     latest: dict[int, float] = {}
     boundary = shape.between(shape.interval)
+    scraped = {_target(row): row.points for row in up}
     for column, rows in enumerate((every, bad)):
         for row in rows:
-            for at, increment in _increments(row, start, up):
+            for at, increment in _increments(row, start, scraped):
                 place = math.floor((at - boundary) / shape.interval)
                 added[place][column] += increment
                 latest[place] = max(at, latest.get(place, at))
@@ -73,11 +77,11 @@ def count(shape: Shape, start: float, every: Sequence[Row], bad: Sequence[Row], 
         tuple(latest[place] for place in places),
         tuple(added[place][0] for place in places),
         tuple(added[place][1] for place in places),
-        _left_out([row for row in newborn([*every, *bad], start) if not is_new_from_zero(row, up)]),
+        _left_out([row for row in newborn([*every, *bad], start) if not is_new_from_zero(row, scraped)]),
     )
 
 
-def _increments(row: Row, start: float, up: Sequence[Row]) -> Iterator[tuple[float, float]]:
+def _increments(row: Row, start: float, up: _Up) -> Iterator[tuple[float, float]]:
     began, value = row.points[0]
     if began > start:
         yield began, value if is_new_from_zero(row, up) else 0.0
@@ -89,8 +93,9 @@ def _increments(row: Row, start: float, up: Sequence[Row]) -> Iterator[tuple[flo
 def _left_out(rows: Sequence[Row]) -> str:
     if not rows:
         return ""
-    return f"{len(rows)} series whose targets could not be scraped before count from their first sample on"
+    distinct = {frozenset(row.labels.items()) for row in rows}
+    return f"{len(distinct)} series whose targets could not be scraped before count from their first sample on"
 
 
-def _target(row: Row) -> tuple[str | None, str | None]:
+def _target(row: Row) -> _Target:
     return row.labels.get("job"), row.labels.get("instance")

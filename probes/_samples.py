@@ -78,7 +78,7 @@ def judge(query: Query, shape: Shape, answer: Answer, before: float | None = Non
     value, newest = answer.values[0], answer.newest
     if old := _old(query, shape, answer):
         return Sample(answer.at, Outcome.STALE, detail=old)
-    if newest is not None and newest == before:
+    if newest is not None and before is not None and newest <= before:
         return Sample(answer.at, Outcome.REPEATED, detail="nothing was scraped since the sample before")
     if not math.isfinite(value):
         return Sample(answer.at, Outcome.NAN, detail=_not_finite(value))

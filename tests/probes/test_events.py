@@ -126,24 +126,19 @@ def test_the_runner_gets_events_as_records_keep_them(lab: Lab, scrapes: list[tup
     assert (recorded.all, recorded.bad) == (traffic.all, traffic.bad)
 
 
-def up(*points: tuple[float, float]) -> Row:
-    return Row({"job": "a", "instance": "x"}, points)
-
-
 @pytest.mark.parametrize(
-    ("known", "sound"),
+    ("up", "sound"),
     [
-        ([up((90, 1), (100, 1))], True),
-        ([up((80, 1), (90, 0), (100, 1))], True),
-        ([up((100, 1))], True),
-        ([up((90, 0), (100, 1))], False),
-        ([], False),
-        ([Row({"job": "a", "instance": "y"}, ((90, 1),))], False),
+        ([(90, 1), (100, 1)], True),
+        ([(80, 1), (90, 0), (100, 1)], True),
+        ([(100, 1)], True),
+        ([(90, 0), (100, 1)], False),
     ],
 )
-def test_what_up_says_of_a_birth(known: list[Row], sound: bool) -> None:
+def test_what_up_says_of_a_birth(up: list[tuple[float, float]], sound: bool) -> None:
     born = Row({"job": "a", "instance": "x"}, ((100, 3),))
-    assert is_new_from_zero(born, known) == sound
+    assert is_new_from_zero(born, {("a", "x"): up}) == sound
+    assert not is_new_from_zero(born, {("a", "y"): up})
 
 
 def test_expressions_are_refused(lab: Lab) -> None:

@@ -68,6 +68,11 @@ def test_a_step_without_a_new_scrape_is_repeated_and_times_are_those_of_scrapes(
     assert [sample.at for sample in samples] == [1001.0, 1002.5, 1002.0]
 
 
+def test_a_series_that_went_leaves_nothing_newer() -> None:
+    answered = [Answer(1000.5, (2.0,), {"a": Span(999.9, 1000.4)}), Answer(1000.6, (1.0,), {"a": Span(999.9, 999.9)})]
+    assert [sample.outcome for sample in judge_all(read("sum(a)"), SHAPE, answered)] == [Outcome.REPEATED]
+
+
 def test_any_selector_that_was_scraped_makes_a_new_sample() -> None:
     slow = Span(1000.0, 1000.0)
     answered = [Answer(1000.5 + k, (7.0,), {"a": Span(1000.0 + k, 1000.0 + k), "b": slow}) for k in range(3)]
