@@ -56,9 +56,9 @@ class _Cell(NamedTuple):
 
 
 def axis_of(record: Record) -> Axis:
-    """Return the time from the start of the run to its last sample."""
-    last = [series.start + max(series.offsets, default=0.0) for series in record.series]
-    return Axis(record.started, max(last, default=record.ended))
+    """Return the time from the first sample to the last, the start of the run in it; a baseline may be older."""
+    sampled = [series.start + offset for series in record.series for offset in series.offsets]
+    return Axis(min([record.started, *sampled]), max(sampled, default=record.ended))
 
 
 def numbers(series: Series) -> list[float]:

@@ -1,11 +1,11 @@
 """Where records are kept: the URL of the store, and how to write it without its secret."""
 
 import re
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode
 
 from runner.paths import state_dir
 
-__all__ = ["resolved", "with_password", "without_password"]
+__all__ = ["resolved", "without_password"]
 
 _USER_PASSWORD = re.compile(r"(?<=://)(?P<user>[^/:@]*):[^/]*@")
 
@@ -13,13 +13,6 @@ _USER_PASSWORD = re.compile(r"(?<=://)(?P<user>[^/:@]*):[^/]*@")
 def resolved(store_url: str) -> str:
     """Return the store's URL; empty means the SQLite file in the state directory."""
     return store_url or f"sqlite:///{state_dir() / 'store.db'}"
-
-
-def with_password(store_url: str, password: str) -> str:
-    """Return the URL with the password of its user filled in."""
-    parts = urlsplit(store_url)
-    user, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:{quote(password, safe='')}@{host}"))
 
 
 def without_password(store_url: str) -> str:

@@ -1,13 +1,15 @@
 """Where runs go: into the store, or into the spool while the store is away."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from reports import spool
-from reports.record import Experiment, Origin, Record, Start
+from reports.record import Record, Start
 from reports.store import Store, open_store
 from reports.verdict import judged
+from reports.words import counted
 from runner.errors import ChaosctlError, Unreachable
 
 __all__ = ["Delivery", "Pushed", "begin", "deliver", "finish"]
@@ -21,9 +23,7 @@ class Delivery:
     reason: str = ""
     record: Record | None = None
 
-    @property
-    def sentence(self) -> str:
-        """What to tell a person."""
+    def __str__(self) -> str:
         if not self.reason:
             return f"Stored in {self.place}."
         return f"Kept in {self.place} until the store can take it: chaosctl report push. {self.reason}"
@@ -38,13 +38,12 @@ class Pushed:
     refused: tuple[str, ...] = ()
 
 
-def begin(run: str, experiment: Experiment, origin: Origin, started: float, store_url: str = "") -> Delivery:
+def begin(start: Start, store_url: str = "") -> Delivery:
     """Note that a run begins, before anything happens, in the store or the spool.
 
     Raises UsageError or Missing where the store can never work as it is named, Unreachable where neither place can be
     written: a run that leaves no trace should not begin.
     """
-    start = Start(run=run, experiment=experiment, origin=origin, started=started)
     try:
         with open_store(store_url) as store:
             store.begin(start)
@@ -75,16 +74,31 @@ def deliver(store_url: str = "") -> Pushed:
     files = spool.waiting(store_url)
     if not files:
         return Pushed()
+    with _opened(store_url, len(files)) as store:
+        return _delivered(store, files)
+
+
+@contextmanager
+def _opened(store_url: str, waiting: int) -> Iterator[Store]:
+    """Open the store, or say what goes on waiting for it."""
+    try:
+        with open_store(store_url) as store:
+            yield store
+    except Unreachable as error:
+        kept = f"Nothing is lost; still in the spool: {counted(waiting, 'file')}."
+        raise Unreachable(f"{error.message} {kept}", error.fix) from error
+
+
+def _delivered(store: Store, files: Iterable[Path]) -> Pushed:
     taken: list[bool] = []
     refused: list[str] = []
-    with open_store(store_url) as store:
-        for file in files:
-            try:
-                taken += _push(store, file)
-            except Unreachable:
-                raise
-            except ChaosctlError as error:
-                refused.append(str(error))
+    for file in files:
+        try:
+            taken += _push(store, file)
+        except Unreachable:
+            raise
+        except ChaosctlError as error:
+            refused.append(str(error))
     return Pushed(taken.count(True), taken.count(False), tuple(refused))
 
 

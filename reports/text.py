@@ -1,5 +1,6 @@
 """The report of one run for a terminal: 80 columns, plain text unless colour is asked for."""
 
+import shlex
 import textwrap
 from collections.abc import Iterable
 
@@ -43,11 +44,11 @@ def _heading(record: Record, judgement: Judgement, paint: Paint) -> list[str]:
     service = f"{record.promise.service} in " if record.promise.service else ""
     return [
         f"{paint.put(style, _verdict(record, judgement))}",
-        *_wrapped(record.experiment.title, ""),
-        *_wrapped(
+        *textwrap.wrap(record.experiment.title, _COLUMNS),
+        *textwrap.wrap(
             f"{service}{origin.environment}, started {_second(record.started)} by {origin.user} on {origin.host}, "
             f"took {format_duration(record.ended - record.started)}",
-            "",
+            _COLUMNS,
         ),
     ]
 
@@ -106,5 +107,5 @@ def _series_title(series: Series) -> str:
 
 
 def _footer(record: Record, stored: str, paint: Paint) -> list[str]:
-    lines = [*_wrapped(stored, ""), f"Look at it again: chaosctl report show {record.run}"]
+    lines = [*textwrap.wrap(stored, _COLUMNS), f"Look at it again: chaosctl report show {shlex.quote(record.run)}"]
     return [paint.put(paint.dim, line) for line in lines]

@@ -67,3 +67,9 @@ def test_a_fault_that_was_never_in_place_has_no_bracket() -> None:
 def test_the_axis_reaches_to_the_last_sample() -> None:
     assert axis_of(record()) == WHOLE
     assert axis_of(record(series=())) == Axis(START, START + 180)
+
+
+def test_a_baseline_from_before_the_run_is_on_the_axis() -> None:
+    early = record(started=START + 30)
+    assert axis_of(early) == WHOLE
+    assert axis_lines(early, WHOLE, PLAIN)[-1].startswith("-30.0s")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from reports import connect, sink, spool
+from reports.record import Start
 from reports.sink import Delivery
 from reports.store import Row, open_store
 from reports.verdict import judged
@@ -40,12 +41,12 @@ import resource
 from reports.sink import finish
 from tests.reports._records import record
 resource.setrlimit(resource.RLIMIT_FSIZE, (16384, 16384))
-print(finish(record()).sentence)
+print(finish(record()))
 """
 
 
 def begin(run_id: str = "run-1", store_url: str = "") -> Delivery:
-    return sink.begin(run_id, EXPERIMENT, ORIGIN, START, store_url)
+    return sink.begin(Start(run=run_id, experiment=EXPERIMENT, origin=ORIGIN, started=START), store_url)
 
 
 def rows(store_url: str = "") -> list[Row]:
@@ -64,7 +65,7 @@ def come_back(away: str) -> None:
 
 
 def test_a_run_goes_into_the_store_and_says_so(state: Path) -> None:
-    assert begin().sentence == f"Stored in sqlite:///{state}/store.db."
+    assert str(begin()) == f"Stored in sqlite:///{state}/store.db."
     assert rows()[0].ended is None
     delivery = sink.finish(record())
     assert delivery == Delivery(f"sqlite:///{state}/store.db", record=judged(record()))
@@ -75,7 +76,7 @@ def test_a_run_goes_into_the_store_and_says_so(state: Path) -> None:
 def test_a_store_that_is_away_costs_nothing_but_time(away: str) -> None:
     begun, ended = begin(store_url=away), sink.finish(record(), away)
     assert ended.record == judged(record())
-    assert ended.sentence.startswith(f"Kept in {ended.place} until the store can take it: chaosctl report push. ")
+    assert str(ended).startswith(f"Kept in {ended.place} until the store can take it: chaosctl report push. ")
     assert "No such file or directory" in ended.reason
     assert [str(path) for path in spool.waiting(away)] == [begun.place, ended.place]
     come_back(away)
@@ -197,6 +198,14 @@ def test_what_cannot_be_delivered_stays_and_stops_nothing_else() -> None:
 
 def test_nothing_in_the_spool_opens_no_store(away: str) -> None:
     assert sink.deliver(away) == sink.Pushed()
+
+
+def test_a_store_that_is_still_away_is_told_with_what_waits_for_it(away: str) -> None:
+    begin(store_url=away)
+    sink.finish(record(), away)
+    with pytest.raises(Unreachable, match="Nothing is lost; still in the spool: 2 files"):
+        sink.deliver(away)
+    assert len(spool.waiting(away)) == 2
 
 
 def test_what_waits_for_another_store_stays(away: str) -> None:

@@ -1,0 +1,223 @@
+"""`chaosctl report`: what was run, what came of it, and whether it would be judged the same today."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from runner.cli.options import env_option, output_option
+from runner.errors import Residue
+
+if TYPE_CHECKING:
+    from reports.record import Judgement, Record
+    from reports.sink import Pushed
+    from reports.store import Row, Store
+
+__all__ = ["command"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_VERDICTS = "pass", "fail", "inconclusive", "error", "aborted"
+_NEVER_ENDED = "never ended"
+_PIPED_COLUMNS = 200
+
+
+def _options(command: _F) -> _F:
+    text = "URL of the store. Default: the environment's, else the file in the state directory."
+    return click.option("--store", default="", metavar="URL", help=text)(env_option(output_option(command)))
+
+
+@click.group(name="report", help="List, show and deliver the records of runs.")
+def command() -> None:
+    """Hold the commands together."""
+
+
+@command.command(name="list")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many, the latest first.")
+@click.option("--service", default="", metavar="NAME", help="Only runs about this service.")
+@click.option("--verdict", type=click.Choice(_VERDICTS), help="Only runs that were judged so.")
+@click.option("--experiment", default="", metavar="TEXT", help="Part of a title, a path, or the beginning of a hash.")
+@_options
+def list_runs(store: str, environment: str, output: str, limit: int, **wanted: Any) -> None:
+    """List the latest runs, those that never ended too. What waits in the spool is delivered first."""
+    filters = {name: value for name, value in wanted.items() if value}
+    with _opened(store, environment) as opened:
+        rows = opened.rows(limit, **filters)
+    if output == "json":
+        click.echo(json.dumps({"runs": [_listed(row) for row in rows]}))
+    elif rows:
+        _print_table(rows)
+    else:
+        click.echo("No run is like that." if filters else "No run is recorded yet.")
+
+
+@command.command()
+@click.argument("run")
+@_options
+def show(store: str, environment: str, output: str, run: str) -> None:
+    """Show the record of RUN: its id, the beginning of it, or `last`."""
+    from reports.text import summary  # noqa: PLC0415 - `--help` imports click alone
+
+    with _opened(store, environment) as opened:
+        record = opened.record(opened.find(run))
+    if output == "json":
+        click.echo(record.canonical())
+    else:
+        click.echo(summary(record, f"Stored in {opened.place}.", colour="NO_COLOR" not in os.environ), nl=False)
+
+
+@command.command()
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@_options
+def rescore(store: str, environment: str, output: str, runs: tuple[str, ...]) -> None:
+    """Judge stored runs again, all of them by default, and say whether verdict and score are the same.
+
+    Exit code 1 where one differs. Records are never altered.
+    """
+    with _opened(store, environment) as opened:
+        names = [opened.find(run) for run in runs] if runs else opened.recorded()
+        rescored = [_rescored(opened.record(name)) for name in names]
+    if output == "json":
+        click.echo(json.dumps({"rescored": rescored}))
+    else:
+        click.echo("\n".join(_rescored_line(each) for each in rescored) or "No run is recorded yet.")
+    if not all(each["same"] for each in rescored):
+        raise click.exceptions.Exit(1)
+
+
+@command.command()
+@_options
+def push(store: str, environment: str, output: str) -> None:
+    """Deliver what waits in the spool to its store, each record once.
+
+    Exit code 4 where something cannot be delivered; it stays in the spool.
+    """
+    from reports.sink import deliver  # noqa: PLC0415 - `--help` imports click alone
+
+    url = _url(store, environment)
+    pushed = deliver(url)
+    if output == "json":
+        click.echo(json.dumps({"stored": pushed.stored, "present": pushed.present, "refused": pushed.refused}))
+    else:
+        click.echo(_pushed_line(pushed))
+    _tell_left(pushed, url)
+    if pushed.refused:
+        raise click.exceptions.Exit(4)
+
+
+@contextmanager
+def _opened(store: str, environment: str) -> Iterator["Store"]:
+    """Yield the store, after it got what waits in the spool for it."""
+    from reports.sink import deliver  # noqa: PLC0415 - `--help` imports click alone
+    from reports.store import open_store  # noqa: PLC0415 - as above
+
+    url = _url(store, environment)
+    pushed = deliver(url)
+    if pushed.stored:
+        click.echo(_pushed_line(pushed), err=True)
+    _tell_left(pushed, url)
+    with open_store(url) as opened:
+        yield opened
+
+
+def _url(store: str, environment: str) -> str:
+    from runner.config import current_or_none  # noqa: PLC0415 - `--help` imports click alone
+
+    chosen = None if store else current_or_none(environment)
+    return chosen.environment.store.address() if chosen and chosen.environment.store else store
+
+
+def _pushed_line(pushed: "Pushed") -> str:
+    from reports.words import counted  # noqa: PLC0415 - `--help` imports click alone
+
+    if not (pushed.stored or pushed.present or pushed.refused):
+        return "Nothing waits in the spool."
+    there = f", {counted(pushed.present, 'record')} there already" if pushed.present else ""
+    return f"Delivered from the spool: {counted(pushed.stored, 'record')} stored{there}."
+
+
+def _tell_left(pushed: "Pushed", url: str) -> None:
+    """Say what stays in the spool, and why."""
+    from reports import spool  # noqa: PLC0415 - `--help` imports click alone
+    from reports.place import resolved, without_password  # noqa: PLC0415 - as above
+
+    for reason in pushed.refused:
+        click.echo(f"Not delivered: {reason}", err=True)
+    others = set(spool.stores()) - {without_password(resolved(url))}
+    for other in sorted(others):
+        click.echo(f"The spool also holds runs for {other}: choose it with --env or --store.", err=True)
+
+
+def _listed(row: "Row") -> dict[str, Any]:
+    return vars(row) | {"state": _NEVER_ENDED if row.ended is None else "ended"}
+
+
+def _print_table(rows: Sequence["Row"]) -> None:
+    """Print one line a run: whole to a pipe, to a terminal what fits, with as much of the id as `show` needs."""
+    from rich.console import Console  # noqa: PLC0415 - `--help` imports click alone
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    shown = sys.stdout.isatty()
+    console = Console(width=None if shown else _PIPED_COLUMNS, markup=False, emoji=False, highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=shown)
+    for name, widest in (("run", None), ("verdict", None), ("score", None), ("service", 16 if shown else None)):
+        table.add_column(name, no_wrap=True, justify="right" if name == "score" else "left", max_width=widest)
+    table.add_column("experiment", no_wrap=True, ratio=1 if shown else None)
+    letters = _telling([row.run for row in rows]) if shown else None
+    for row in rows:
+        table.add_row(row.run[:letters], *_cells(row))
+    console.print(table)
+    if any(row.ended is None for row in rows):
+        click.echo(
+            f"\n{_NEVER_ENDED}: no end is recorded. The run still goes on, or was killed;\n"
+            "`chaosctl faults` shows whether it left anything."
+        )
+
+
+def _telling(runs: Sequence[str]) -> int:
+    """Return how many letters tell these runs apart; their ids begin with the second they started in."""
+    return next((length for length in range(15, 200) if len({run[:length] for run in runs}) == len(runs)), 200)
+
+
+def _cells(row: "Row") -> tuple[str, ...]:
+    from runner.model import iso  # noqa: PLC0415 - `--help` imports click alone
+
+    if row.ended is None:
+        return _NEVER_ENDED, "", "", f"since {iso(row.started)[:19].replace('T', ' ')} UTC: {row.title}"
+    return _verdict(row), "" if row.score is None else f"{row.score:g}", row.service or "", row.title
+
+
+def _verdict(row: "Row") -> str:
+    """Return the verdict in a word: an injection judges no service, it is proven or not."""
+    if row.exit_code == Residue.exit_code:
+        return "residue"
+    words = {"pass": "proven", "inconclusive": "not proven"} if row.kind == "inject" else {}
+    return words.get(row.verdict or "", row.verdict or "")
+
+
+def _rescored(record: "Record") -> dict[str, Any]:
+    from reports.verdict import judge  # noqa: PLC0415 - `--help` imports click alone
+
+    stored, now = record.judgement, judge(record)
+    before, after = _judged(stored or now), _judged(now)
+    same = all(before[name] == after[name] for name in ("verdict", "exit_code", "score"))
+    return {"run": record.run, "same": same, "stored": before, "now": after}
+
+
+def _judged(judgement: "Judgement") -> dict[str, Any]:
+    return judgement.model_dump(mode="json", include={"verdict", "exit_code", "score", "formula", "reasons"})
+
+
+def _rescored_line(rescored: dict[str, Any]) -> str:
+    stored, now = (_told(rescored[name]) for name in ("stored", "now"))
+    if rescored["same"]:
+        return f"{rescored['run']}  the same: {now}"
+    return f"{rescored['run']}  differs: stored as {stored}; now {now}. {rescored['now']['reasons'][0]}"
+
+
+def _told(judged: dict[str, Any]) -> str:
+    score = "no score" if judged["score"] is None else f"{judged['score']:g} of 100"
+    return f"{judged['verdict']}, {score}, formula {judged['formula']}"
