@@ -144,8 +144,9 @@ def test_a_record_that_would_be_judged_otherwise_is_told_and_left_alone() -> Non
     whole = judged(record())
     assert whole.judgement is not None
     flattered = record(faults=(fault(target(hits=0)),)).model_copy(update={"judgement": whole.judgement})
-    sink.finish(flattered)
-    sink.finish(record(run="run-2"))
+    nudged = whole.model_copy(update={"run": "run-3", "judgement": whole.judgement.model_copy(update={"score": 99.9})})
+    for each in (flattered, record(run="run-2"), nudged):
+        sink.finish(each)
     result = report("rescore", "run-1", "--output", "json")
     (told,) = json.loads(result.stdout)["rescored"]
     assert (result.exit_code, told["same"]) == (1, False)
@@ -155,6 +156,7 @@ def test_a_record_that_would_be_judged_otherwise_is_told_and_left_alone() -> Non
         "run-1  differs: stored as pass, 100 of 100, formula 1; now inconclusive, no score, formula 1. The work" in text
     )
     assert "run-2  the same" in text
+    assert "run-3  differs: stored as pass, 99.9 of 100, formula 1; now pass, 100 of 100, formula 1." in text
     with open_store() as store:
         assert store.record("run-1") == flattered
 
@@ -207,8 +209,11 @@ def test_a_title_that_looks_like_markup_is_shown_as_it_is() -> None:
 
 
 def test_a_terminal_gets_80_columns_and_as_much_of_an_id_as_show_needs(three: list[Record]) -> None:
+    titled = EXPERIMENT.model_copy(update={"title": "Payments go on, whatever happens to the cache, " * 4})
+    sink.finish(record(run="20270115-075900-night-8888", started=START - 60, experiment=titled))
     lines = _on_a_terminal("list")
     assert all(len(line) <= 80 for line in lines)
+    assert lines[4].startswith("20270115-075900  pass       100  payment  Payments go on, whatever")
     prefix = lines[1].split()[0]
     assert prefix == "20270115-080002"
     assert runs()[0].startswith(prefix)

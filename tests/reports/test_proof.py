@@ -31,12 +31,12 @@ def test_many_targets_that_are_alike_stand_as_one_with_their_range_of_times() ->
 
 def test_the_odd_ones_among_many_are_named_with_what_is_odd() -> None:
     many = [payment(number) for number in range(20)]
-    quiet = target("netns:quiet", hits=0)
+    quiet = target("netns:a-quiet-one", hits=0)
     undone = target("netns:undone", ended=ENDED - 10, ended_how="undone")
     lines = proof_lines(fault(*many, unseen("netns:x-1"), unseen("netns:x-2"), quiet, undone), START)
     titles = [line for line in lines if not line.startswith(" ")]
     assert titles[0].startswith("20 targets: ")
-    assert sorted(titles[1:]) == ["2 targets: netns:x-1, netns:x-2", "netns:quiet", "netns:undone"]
+    assert sorted(titles[1:]) == ["2 targets: netns:x-1, netns:x-2", "netns:a-quiet-one", "netns:undone"]
     odd = lines[lines.index("2 targets: netns:x-1, netns:x-2") :]
     assert "  during  unclear  +61.0s            the resolver answered SERVFAIL" in odd
     assert "  not proven: its effect was never seen" in odd
