@@ -49,14 +49,15 @@ def _is_ours(lab: Lab) -> bool:
 
 
 def _environment(lab: Lab) -> dict[str, Any]:
+    duration = format_duration(lab.duration)
     return {
         "kind": "lab",
         "hosts": {host.name: _host(lab, host) for host in HOSTS if host.namespace},
         "prometheus": {"url": f"http://{lab.address(PROMETHEUS)}:9090"},
         "etcd": {"endpoints": [f"http://{lab.address(ETCD)}:2379"]},
         "dns_control": CONTROL,
-        "duration": "20s",
-        "variables": {"window": format_duration(lab.window)},
+        "duration": duration,
+        "variables": {"window": format_duration(lab.window), "duration": duration},
     }
 
 

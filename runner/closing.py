@@ -1,6 +1,7 @@
 """The end of a run: its record, what it comes to, where it is kept, and what the person reads."""
 
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,9 +9,8 @@ from typing import Any
 import click
 
 from reports import sink
-from reports.record import Record
+from reports.record import Record, Start
 from reports.text import summary
-from reports.verdict import judged
 from runner.errors import ChaosctlError, Inconclusive, UsageError
 from runner.model import Verdict
 from runner.progress import EVENTS, tell
@@ -36,7 +36,9 @@ class Closing:
 
     def begin(self) -> None:
         """Note that the run began, so that one that is killed is seen as one that never ended."""
-        sink.begin(self._run.opening(self._experiment), self._store())
+        about = self._run.experiment(self._experiment, self._configuration, self._path)
+        start = {"run": self._run.id, "experiment": about, "origin": self._run.origin(), "started": self._run.started}
+        sink.begin(Start.model_validate(start), self._store())
 
     def finish(self, journal: dict[str, Any], traffic: Callable[[float, float], Any]) -> int:
         """Heal what is live, judge, store and tell; returns the exit code.
@@ -64,17 +66,17 @@ class Closing:
         run.residue += _rollback_problems(journal)
         self._read_traffic(traffic)
         data = run.record(self._experiment, self._configuration, self._redactor.clean(journal), self._path)
-        record = judged(Record.model_validate(data))
-        assert record.judgement is not None  # noqa: S101 - judged() fills it in
+        delivery = sink.finish(Record.model_validate(data), self._store())
+        record = delivery.record
+        assert record and record.judgement  # noqa: S101, PT018 - finish() judges what it keeps
         verdict = record.judgement.verdict
         journal["deviated"] = verdict is Verdict.FAIL
         journal["status"] = _STATUS.get(verdict, "failed")
         code = UsageError.exit_code if isinstance(run.problem, UsageError) else record.judgement.exit_code
-        delivery = sink.finish(record, self._store())
         if EVENTS in os.environ:
             tell("end", record=record.canonical().decode(), exit_code=code, kept=str(delivery))
         else:
-            click.echo(f"\n{summary(record)}\n{delivery}")
+            click.echo("\n" + summary(record, str(delivery), colour=sys.stdout.isatty()))
         return code
 
     def _read_traffic(self, traffic: Callable[[float, float], Any]) -> None:
@@ -88,7 +90,7 @@ class Closing:
 
     def _store(self) -> str:
         chosen = self._run.chosen
-        return store_url(chosen.environment) if chosen else ""
+        return chosen.environment.store.address() if chosen and chosen.environment.store else ""
 
 
 def _journal_problems(journal: Mapping[str, Any]) -> list[str]:
@@ -98,9 +100,11 @@ def _journal_problems(journal: Mapping[str, Any]) -> list[str]:
     if before and before["steady_state_met"] is False:
         probe = before["probes"][-1]
         found.append(f"Before the fault, {probe['activity']['name']!r} did not hold: it gave {_shown(probe)}.")
-    for step in journal["run"]:
-        if step.get("status") != "succeeded":
-            found.append(f"{step['activity']['name']!r} did not succeed: {_shown(step)}.")
+    found += [
+        f"{step['activity']['name']!r} did not succeed: {_shown(step)}."
+        for step in journal["run"]
+        if step.get("status") != "succeeded"
+    ]
     if journal["status"] == "aborted":
         found.append("Chaos Toolkit aborted the method: chaostoolkit.log says why.")
     return found

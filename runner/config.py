@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import (
     AnyUrl,
@@ -116,6 +117,14 @@ class Store(_Part):
 
     url: str
     password: Secret | None = None
+
+    def address(self) -> str:
+        """Return the URL with its password; raises Unreachable where the secret's reference leads nowhere."""
+        if self.password is None:
+            return self.url
+        parts = urlsplit(self.url)
+        user, _, host = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=f"{user}:{quote(self.password.reveal(), safe='')}@{host}"))
 
 
 class Guardrails(_Part):

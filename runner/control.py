@@ -38,15 +38,16 @@ __all__ = [
 _SIGNALS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit, signal.SIGHUP: SystemExit}
 
 
-class _Session(RunEventHandler):  # type: ignore[misc] - chaoslib is not typed
+class _Session(RunEventHandler):
     """The one run of this process: chaoslib keeps global state, so there is never a second."""
 
     def __init__(self, experiment: Any, configuration: dict[str, Any], secrets: Any) -> None:
         self.experiment = experiment
         self.configuration = configuration
         self.secrets = secrets
-        self.run = Run(experiment["title"], "chaosctl run" if EVENTS in os.environ else "chaos run")
         self.path = _path()
+        how = "chaosctl run" if EVENTS in os.environ else "chaos run"
+        self.run = Run(self.path.stem or experiment["title"], how)
         self.closing = Closing(self.run, experiment, configuration, secrets, str(self.path))
         self._requests: list[Request] = []
         self._ours = False
@@ -64,7 +65,10 @@ class _Session(RunEventHandler):  # type: ignore[misc] - chaoslib is not typed
             self._requests = requests(filled)
         except ChaosctlError as error:
             self.run.fail(error)
-        self.closing.begin()
+        try:
+            self.closing.begin()
+        except ChaosctlError as error:
+            self.run.fail(error)
 
     def begin(self) -> None:
         """Start to sample, or stop the run before anything was touched."""

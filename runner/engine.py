@@ -24,14 +24,15 @@ _SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 @dataclass(frozen=True)
 class Engine:
-    """One `chaos run`, followed by the events that runner.control tells it.
+    """One `chaos run`, followed by the events that runner.control tells.
 
-    `variables` are passed on as `--var`; the journal is left in `journal`.
+    `variables` are passed on as `--var`, the environment by its name; the journal is kept where `journal` says.
     """
 
     path: Path
     variables: Sequence[str] = ()
-    journal: Path = Path("journal.json")
+    environment: str = ""
+    journal: Path | None = None
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Start the run and yield what it tells; the last event says `exit`, with its code and Chaos Toolkit's log.
@@ -46,8 +47,8 @@ class Engine:
             log = Path(scratch) / "log"
             with log.open("w") as errors:
                 child = subprocess.Popen(
-                    self._argv(source),
-                    env={**os.environ, EVENTS: str(writing), SOURCE: str(self.path.resolve())},
+                    self._argv(source, self.journal or Path(scratch) / "journal.json"),
+                    env=self._variables_for(writing),
                     pass_fds=(writing,),
                     stdout=errors,
                     stderr=errors,
@@ -58,10 +59,14 @@ class Engine:
                 code = child.wait()
             yield {"what": "exit", "code": code, "log": log.read_text()}
 
-    def _argv(self, source: Path) -> list[str]:
+    def _variables_for(self, pipe: int) -> dict[str, str]:
+        chosen = {"CHAOSCTL_ENV": self.environment} if self.environment else {}
+        return {**os.environ, **chosen, EVENTS: str(pipe), SOURCE: str(self.path.resolve())}
+
+    def _argv(self, source: Path, journal: Path) -> list[str]:
         variables = [part for variable in self.variables for part in ("--var", variable)]
         chaos = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "--no-log-file", "run"]
-        return [*chaos, "--journal-path", str(self.journal), *variables, str(source)]
+        return [*chaos, "--journal-path", str(journal), *variables, str(source)]
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from runner.config import Duration
-from runner.documents import Document
 from runner.discovery import fault
+from runner.documents import Document
 from runner.errors import UsageError
 from runner.plan import Request, read
 

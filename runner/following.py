@@ -1,6 +1,5 @@
 """Turns the probes of a hypothesis into followers for the sampler, by the experiment's own module strings."""
 
-import os
 from collections.abc import Mapping
 from copy import deepcopy
 from importlib import import_module
@@ -54,4 +53,4 @@ def _source(probe: Mapping[str, Any], configuration: Any, secrets: Any) -> Sourc
         source: Source | None = follow(provider["func"], arguments) if follow else None
         if source:
             return source
-    return Polled(probe["name"], lambda: run_activity(probe, configuration, secrets))
+    return Polled(probe["name"], lambda: run_activity(dict(probe), configuration, secrets))

@@ -2,6 +2,7 @@
 
 import getpass
 import platform
+import re
 import secrets
 import socket
 from datetime import UTC, datetime
@@ -17,8 +18,9 @@ _PARTS = "chaosctl", "chaostoolkit", "chaostoolkit-lib"
 
 def run_id(name: str, started: float) -> str:
     """Return a run's id: it sorts by its start, says what ran, and is unique: 20261123-152428-network-dns-4f2a."""
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
     moment = datetime.fromtimestamp(started, UTC).strftime("%Y%m%d-%H%M%S")
-    return f"{moment}-{name}-{secrets.token_hex(2)}"
+    return f"{moment}-{word}-{secrets.token_hex(2)}"
 
 
 def origin(how: str, chosen: Chosen | None) -> dict[str, Any]:

@@ -148,12 +148,7 @@ class Run:
         return {
             "run": self.id,
             "kind": "experiment",
-            "experiment": {
-                "title": experiment["title"],
-                "path": path,
-                "hash": experiment_hash(experiment, configuration),
-                "tags": experiment.get("tags") or (),
-            },
+            "experiment": self.experiment(experiment, configuration, path),
             "origin": self.origin(),
             "promise": promise,
             "started": self.started,
@@ -167,6 +162,15 @@ class Run:
             "residue": self.residue,
             "problem": _problem(self.problem),
             "journal": journal,
+        }
+
+    def experiment(self, experiment: Mapping[str, Any], configuration: Mapping[str, Any], path: str) -> dict[str, Any]:
+        """Return which experiment this is."""
+        return {
+            "title": experiment["title"],
+            "path": path,
+            "hash": experiment_hash(experiment, configuration),
+            "tags": experiment.get("tags") or (),
         }
 
     def origin(self) -> dict[str, Any]:

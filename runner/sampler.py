@@ -69,10 +69,12 @@ class Follower:
         self._hard = hard
         self._until = 0.0
         self._start = 0.0
+        self._live_from = 0.0
 
     def begin(self, at: float) -> None:
-        """Take samples from a moment on; it may lie in the past where the source has a history."""
+        """Take samples from a moment on; it may lie in the past, where what is missing is no loss."""
         self._start = self._until = at
+        self._live_from = clock()
 
     def take(self) -> None:
         """Add the samples that have settled since the last time; a source that does not answer adds none."""
@@ -86,7 +88,8 @@ class Follower:
             due = now - self._until >= self.source.interval
             found = [Sample(now, Outcome.FAILED, None, error.message)] if due else []
         for sample in found:
-            self.lost = 0 if sample.outcome in _KNOWN else self.lost + 1
+            if sample.at >= self._live_from:
+                self.lost = 0 if sample.outcome in _KNOWN else self.lost + 1
         self.samples += found
         self._until = max([self._until, *(sample.at for sample in found)])
 

@@ -27,7 +27,7 @@ def up(name: str, subnet: str | None, scrape_interval: str | None) -> None:
 @command.command()
 @_name
 def down(name: str) -> None:
-    """Remove every trace of the lab, also of one that was killed on its way up."""
+    """Remove every trace of the lab, whatever became of it."""
     from lab.down import down as take_down  # noqa: PLC0415 - `--help` imports click alone
 
     take_down(name, click.echo)

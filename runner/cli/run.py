@@ -1,0 +1,46 @@
+"""`chaosctl run EXPERIMENT...`: as `chaos run`, with a live view, verdicts and exit codes."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from runner.cli.options import env_option, output_option
+
+__all__ = ["command"]
+
+_WORST_FIRST = 6, 4, 5, 1, 3, 2, 0
+
+
+@click.command()
+@click.argument("experiments", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--var", "variables", multiple=True, metavar="KEY=VALUE", help="Replace a value of the configuration.")
+@click.option(
+    "--journal-path", type=click.Path(path_type=Path), default=None, help="Keep Chaos Toolkit's journal here."
+)
+@env_option
+@output_option
+def command(
+    experiments: tuple[Path, ...], variables: tuple[str, ...], journal_path: Path | None, environment: str, output: str
+) -> None:
+    """Run experiments one after the other, each to its record and verdict.
+
+    Exit codes: 0 pass, 1 fail, 2 usage, 3 inconclusive, 4 error, 5 aborted, 6 residue. Of several runs the gravest
+    counts: 6, 4, 5, 1, 3, 0. An aborted run ends the rest.
+    """
+    from runner.cli.view import Ended, follow  # noqa: PLC0415 - rich and the engine are needed here alone
+    from runner.engine import Engine  # noqa: PLC0415
+
+    ended: list[Ended] = []
+    for path in experiments:
+        events = Engine(path, variables, environment, journal_path).events()
+        ended.append(follow(events, live=sys.stderr.isatty() and output == "text"))
+        if output == "text":
+            click.echo(ended[-1].text)
+        if ended[-1].code in (5, 6):
+            break
+    if output == "json":
+        records = [each.record for each in ended]
+        click.echo(json.dumps(records[0] if len(experiments) == 1 else records))
+    sys.exit(next(code for code in _WORST_FIRST if code in [each.code for each in ended]))
