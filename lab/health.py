@@ -16,6 +16,8 @@ from lab.zone import CONTROL, PROMETHEUS
 __all__ = ["answers_dns", "answers_payments", "answers_redis", "has_traffic", "keeps_etcd", "scrapes", "trouble"]
 
 _PATIENCE = 1.0
+# One for all checks, because making one takes longer than asking; it keeps no connection, because labs come and go.
+_HTTP = httpx.Client(timeout=_PATIENCE, trust_env=False, limits=httpx.Limits(max_keepalive_connections=0))
 
 
 def answers_dns(lab: Lab, number: int) -> str:
@@ -74,7 +76,7 @@ def trouble(check: Callable[[Lab, int], str], lab: Lab, number: int) -> str:
 
 
 def _get(url: str, **parameters: str) -> httpx.Response:
-    return httpx.get(url, params=parameters, timeout=_PATIENCE, trust_env=False)
+    return _HTTP.get(url, params=parameters)
 
 
 def _query(lab: Lab, number: int, query: str) -> list[dict[str, Any]]:

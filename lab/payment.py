@@ -2,7 +2,7 @@
 
     always   resolves the name for every payment: while it does not resolve, payments fail (payment-api)
     once     resolves it until it worked once, and keeps its connections (payment-pooled)
-    stale    resolves it for every payment, and falls back to the address that worked last (payment-stale)
+    stale    resolves it for every payment, and falls back to the last address it got (payment-stale)
 
 GET /pay answers 200 or 503, GET /metrics what Prometheus scrapes. Usage: python -m lab.payment always|once|stale
 """
@@ -46,7 +46,7 @@ def resolve() -> str:
 
 
 def stale() -> Resolve:
-    """Return a resolver that falls back to the address that worked last."""
+    """Return a resolver that falls back to the last address it got."""
     last = ""
 
     def resolve_or_remember() -> str:

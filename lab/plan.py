@@ -93,6 +93,11 @@ class Lab:
         """Seconds over which rates are taken, and after which a silent series is stale: four scrapes, 5 s at least."""
         return max(5.0, 4 * self.scrape_interval)
 
+    @property
+    def duration(self) -> float:
+        """Seconds that a fault lasts by default: long enough for six scrapes to see it."""
+        return max(20.0, 6 * self.scrape_interval)
+
     def to_json(self) -> str:
         """Return what the marker holds."""
         plan = {"subnet": self.subnet, "scrape_interval": self.scrape_interval, "root": str(self.root)}

@@ -14,11 +14,9 @@ SUBNET = f"10.{110 + os.getpid() % 50}.250.0/24"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        yield
-        _lab("down", "--name", NAME)
+def _nothing_stays() -> Iterator[None]:
+    yield
+    _lab("down", "--name", NAME)
 
 
 def _lab(*arguments: str) -> Result:

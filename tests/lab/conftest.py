@@ -18,17 +18,6 @@ Scratch = Callable[[], Lab]
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="package", autouse=True)
-def state_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Let labs of these tests keep their state in a directory of their own."""
-    home = tmp_path_factory.mktemp("state")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_STATE_HOME", str(home))
-        patch.setenv("CHAOSCTL_CONFIG", str(home / "chaosctl.yaml"))
-        (home / "chaosctl.yaml").write_text("environments: {}\n")
-        yield home
-
-
 @pytest.fixture(scope="package")
 def scratch() -> Scratch:
     """Return a maker of labs that nobody else has."""
@@ -41,11 +30,13 @@ def scratch() -> Scratch:
 
 
 @pytest.fixture(scope="package")
-def shared_lab(state_home: Path, scratch: Scratch) -> Iterator[Lab]:
+def shared_lab(tmp_path_factory: pytest.TempPathFactory, scratch: Scratch) -> Iterator[Lab]:
     """Return a lab that is up for all tests that leave it as they found it."""
-    wanted = scratch()
     started = time.monotonic()
-    lab = up(print, wanted.name, wanted.subnet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        wanted = scratch()
+        lab = up(print, wanted.name, wanted.subnet)
     print(f"healthy after {time.monotonic() - started:.1f} s")  # noqa: T201 - a figure to read, not to assert
     yield lab
     down(lab.name, print)

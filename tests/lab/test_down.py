@@ -144,12 +144,12 @@ def neighbour(downed_lab: Lab) -> Iterator[str]:
 def test_what_the_lab_did_not_make_stays(downed_lab: Lab, neighbour: str, shared_lab: Lab) -> None:
     subprocess.run(["ip", "netns", "add", downed_lab.namespace("dns")], check=True)
     foreign = downed_lab.environment
+    foreign.parent.mkdir(parents=True)
     foreign.write_text("environments: {}\n")
     down(downed_lab.name, print)
     assert Path("/run/netns", neighbour).exists()
     assert foreign.exists()
     assert shared_lab.environment.exists()
-    foreign.unlink()
 
 
 def test_a_lab_noted_under_another_state_directory_is_found(

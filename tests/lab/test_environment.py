@@ -25,7 +25,7 @@ def test_it_is_what_the_configuration_expects(lab: Lab) -> None:
     assert written.kind == "lab"
     assert str(written.prometheus and written.prometheus.url) == "http://10.219.1.40:9090/"
     assert [str(url) for url in (written.etcd.endpoints if written.etcd else ())] == ["http://10.219.1.30:2379/"]
-    assert (written.duration, written.variables) == (20.0, {"window": "5s"})
+    assert (written.duration, written.variables) == (20.0, {"window": "5s", "duration": "20s"})
     assert written.dns_control == "kubernetes.default.svc.cluster.local"
 
 
@@ -96,7 +96,8 @@ def test_nothing_but_the_file_is_left_and_nothing_after_removal(lab: Lab) -> Non
     assert not list(lab.environment.parent.iterdir())
 
 
-def test_a_slower_prometheus_has_a_wider_window(lab: Lab) -> None:
+def test_a_slower_prometheus_has_a_wider_window_and_longer_faults(lab: Lab) -> None:
     slow = Lab("written", lab.subnet, 15.0)
     environment.write(slow)
-    assert read(slow.environment).environments["written"].variables == {"window": "60s"}
+    written = read(slow.environment).environments["written"]
+    assert (written.duration, written.variables) == (90.0, {"window": "60s", "duration": "90s"})

@@ -16,6 +16,15 @@ from runner.errors import Missing, UsageError
 
 _UP = "import sys; from lab.up import up; up(lambda line: print(line, flush=True), *sys.argv[1:])"
 
+# A part whose process has ended is not waited for, however long it might take.
+_UP_PATIENTLY = """
+import sys
+from dataclasses import replace
+import lab.up
+lab.up.HOSTS = tuple(replace(host, limit=1000.0) for host in lab.up.HOSTS)
+lab.up.up(print, *sys.argv[1:])
+"""
+
 TracesOf = Callable[[Lab], list[str]]
 
 
@@ -84,7 +93,7 @@ def test_a_part_that_does_not_start_is_named_with_its_log_and_nothing_is_left(
     broken = tmp_path / "redis-server"
     broken.write_text("#!/bin/sh\necho cannot lock memory >&2\nexit 1\n")
     broken.chmod(broken.stat().st_mode | stat.S_IXUSR)
-    command = [sys.executable, "-c", _UP, downed_lab.name, downed_lab.subnet]
+    command = [sys.executable, "-c", _UP_PATIENTLY, downed_lab.name, downed_lab.subnet]
     searched = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100, env=searched)
     told = done.stderr.partition("Unreachable: ")[2]
