@@ -98,8 +98,9 @@ def _series_title(series: Series) -> str:
     good, bad = (sum(outcome is wanted for outcome in series.outcomes) for wanted in (Outcome.GOOD, Outcome.BAD))
     unknown = len(series.outcomes) - good - bad
     told = [f"{number} {word}" for number, word in ((good, "good"), (bad, "bad"), (unknown, "without data")) if number]
-    values = [f"{value:.4g}" for value in sorted(numbers(series))]
-    spread = f", {' to '.join(dict.fromkeys((values[0], values[-1])))}" if values else ""
+    values = numbers(series)
+    low, high = (f"{limit(values, default=0.0):.4g}" for limit in (min, max))
+    spread = "" if not values else f", {low} to {high}" if low != high else f", always {low}"
     return (
         f"{series.probe} ({'hard' if series.hard else 'soft'}, every {format_duration(series.interval)}): "
         f"{', '.join(told) or 'no samples'}{spread}"

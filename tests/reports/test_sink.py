@@ -16,7 +16,9 @@ from tests.reports._processes import go, processes, results, run
 from tests.reports._records import EXPERIMENT, ORIGIN, START, record
 
 DELIVER = """
+from reports import connect
 from reports.sink import deliver
+connect._BUSY_SECONDS = connect._LOCK_SECONDS = 100.0  # the machine may be slow
 # go
 pushed = deliver()
 print(pushed.stored, pushed.present, len(pushed.refused))

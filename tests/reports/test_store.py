@@ -15,8 +15,10 @@ from tests.reports._records import EXPERIMENT, ORIGIN, START, fault, record
 
 WRITE_20 = """
 import sys
+from reports import connect
 from reports.record import Start
 from reports.store import open_store
+connect._BUSY_SECONDS = connect._LOCK_SECONDS = 100.0  # the machine may be slow
 from tests.reports._records import EXPERIMENT, ORIGIN, record
 # go
 for number in range(20):

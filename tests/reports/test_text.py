@@ -27,6 +27,7 @@ def test_the_report_tells_verdict_reasons_fault_proof_and_where_it_is_kept() -> 
     assert "during  present  +61.0s            redis-cluster: no answer within 2s" in lines
     assert "in place from +60.0s until +120.0s, ended by its deadline" in lines
     assert "met by the workload 214 times" in lines
+    assert "checkout-p99 (soft, every 1s): 175 good, 5 bad, 0 to 42" in lines
     assert lines[-2:] == [STORED, "Look at it again: chaosctl report show run-1"]
 
 
