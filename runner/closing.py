@@ -90,7 +90,7 @@ class Closing:
 
     def _store(self) -> str:
         chosen = self._run.chosen
-        return chosen.environment.store.address() if chosen and chosen.environment.store else ""
+        return chosen.store_url() if chosen else ""
 
 
 def _journal_problems(journal: Mapping[str, Any]) -> list[str]:

@@ -165,6 +165,10 @@ class Chosen(_Part):
     name: str
     environment: Environment
 
+    def store_url(self) -> str:
+        """Return where this environment's records go, with its password; empty means the default store."""
+        return self.environment.store.address() if self.environment.store else ""
+
 
 def config_files() -> tuple[Path, ...]:
     """Return the files that make up the configuration, the user's own first; only those that exist.

@@ -138,7 +138,7 @@ class Run:
     def sampled_until(self) -> float:
         """Return until when the steady state is known."""
         last = [follower.samples[-1].at for follower in self.sampler.followers if follower.samples]
-        return min(last, default=clock())
+        return max(last, default=clock())
 
     def record(
         self, experiment: Mapping[str, Any], configuration: Mapping[str, Any], journal: Any, path: str

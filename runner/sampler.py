@@ -14,6 +14,7 @@ from runner.model import Outcome, Sample, clock
 __all__ = ["Follower", "Polled", "Sampler", "Source"]
 
 _BLIND_AFTER = 3
+_GAP = 1.5
 _KNOWN = Outcome.GOOD, Outcome.BAD, Outcome.REPEATED
 
 
@@ -94,12 +95,13 @@ class Follower:
         self._until = max([self._until, *(sample.at for sample in found)])
 
     def good_in_a_row(self, since: float) -> int:
-        """Return how many samples at the end of those since a moment are good without a gap."""
-        count = 0
+        """Return how many samples at the end of those since a moment are good; one that is missing breaks the row."""
+        count, after = 0, None
         for sample in reversed(self.samples):
-            if sample.at < since or sample.outcome is not Outcome.GOOD:
+            gap = after is not None and after - sample.at > _GAP * self.source.interval
+            if sample.at < since or sample.outcome is not Outcome.GOOD or gap:
                 break
-            count += 1
+            count, after = count + 1, sample.at
         return count
 
     def account(self, run_started: float) -> dict[str, Any]:

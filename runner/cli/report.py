@@ -127,7 +127,7 @@ def _url(store: str, environment: str) -> str:
     from runner.config import current_or_none  # noqa: PLC0415 - `--help` imports click alone
 
     chosen = None if store else current_or_none(environment)
-    return chosen.environment.store.address() if chosen and chosen.environment.store else store
+    return chosen.store_url() if chosen else store
 
 
 def _pushed_line(pushed: "Pushed") -> str:

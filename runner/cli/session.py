@@ -143,7 +143,8 @@ class Session:
             "timeline": self._timeline,
             "faults": [injection.account()],
         }
-        spool.put(Record.model_validate(data))
+        chosen = injection.plan.chosen
+        spool.put(Record.model_validate(data), chosen.store_url() if chosen else "")
 
 
 class _Countdown:

@@ -1,0 +1,49 @@
+# make demo   a real experiment on a preprod of this machine's own, in two minutes
+# make test   lint, types, imports, and all tests on real parts
+# make setup  what both need; repeatable
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+# Namespaces, packet rules and Debian packages need root.
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CHAOSCTL_NO_SKIPS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup packages demo test lint bench clean
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+setup: packages $(READY)
+
+packages:
+	@lab/install-debian-packages bind9-dnsutils
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is $$($(PYTHON) --version 2>&1): chaosctl needs Python 3.11 or later. Name one: make PYTHON=python3.12 setup"; \
+	  exit 2; }
+	@echo "Making $(VENV) with the pinned libraries; about a minute, once."
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(READY)
+
+demo: setup
+	@$(SUDO) lab/demo
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup lint
+	$(SUDO) $(BIN)/pytest
+
+bench: setup
+	$(SUDO) $(BIN)/python -m bench
+
+clean:
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
