@@ -6,8 +6,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
+from lab import health
 from lab.plan import Lab
-from lab.zone import PAYMENT_API, PAYMENT_POOLED, PAYMENT_STALE
+from lab.zone import PAYMENT_API, PAYMENT_POOLED, PAYMENT_STALE, TRAFFIC
 
 _NUMBERS = {"payment-api": PAYMENT_API, "payment-pooled": PAYMENT_POOLED, "payment-stale": PAYMENT_STALE}
 _NO_REPLIES = """
@@ -15,6 +16,16 @@ table inet payment_test {
   chain reply { type filter hook input priority 0; udp sport 53 counter drop; tcp sport 53 drop; }
 }
 """
+
+
+@pytest.fixture(autouse=True)
+def _left_as_found(shared_lab: Lab) -> Iterator[None]:
+    """Let Prometheus see payments succeed again before another test looks."""
+    yield
+    deadline = time.monotonic() + 60
+    while trouble := health.trouble(health.has_traffic, shared_lab, TRAFFIC):
+        assert time.monotonic() < deadline, trouble
+        time.sleep(0.1)
 
 
 @contextmanager
