@@ -123,7 +123,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(404, b"There is /pay and /metrics.\n")
 
     def log_message(self, *_: Any) -> None:
-        """Keep quiet: 20 requests a second are counted, not logged."""
+        """Keep quiet: 40 requests a second are counted, not logged."""
 
     def _pay(self) -> int:
         code = 200

@@ -1,4 +1,4 @@
-"""The lab's customers: 20 requests a second to each service, in an open loop.
+"""The lab's customers: 40 requests a second to each service, in an open loop.
 
 An open loop does not wait for answers: a slow service meets as many requests as a quick one, as it would in
 production, so that failures are not hidden by requests that were never made.
@@ -14,7 +14,7 @@ import httpx
 
 __all__ = ["main"]
 
-RATE = 20.0
+RATE = 40.0
 TIMEOUT = 3.0
 
 

@@ -110,13 +110,14 @@ def _cells(dots: list[_Dot], axis: Axis, interval: float) -> list[_Cell]:
         columns.setdefault(axis.column(dot.at), []).append(dot)
     reach = int(1.5 * interval / max(axis.end - axis.start, 0.001) * WIDTH)
     cells: list[_Cell] = []
-    filled = -WIDTH
+    filled: int | None = None
     for column in range(WIDTH):
         if column in columns:
             cells.append(_cell(columns[column]))
             filled = column
         else:
-            cells.append(cells[-1] if column - filled <= reach else _Cell(_NOTHING, bad=False))
+            repeats = filled is not None and column - filled <= reach
+            cells.append(cells[-1] if repeats else _Cell(_NOTHING, bad=False))
     return cells
 
 

@@ -23,6 +23,9 @@ ZONE = {
     "mysql.payment.svc.cluster.local": "10.0.0.5,fd00::5",
     "kubernetes.default.svc.cluster.local": "10.0.0.6,fd00::6",
 }
+OURS = f"p{os.getpid()}"
+"""In the name of every namespace that this test process makes, so that others on the machine are not mistaken for it."""
+
 SERVER_V4, SERVER_V6 = "10.99.7.2", "fd99:7::2"
 
 
@@ -90,7 +93,7 @@ def resolv_conf(at: Netns) -> Path:
 @contextmanager
 def network(zone: dict[str, str] | None = None) -> Iterator[Network]:
     """Make client, server and the wire between them; remove them all afterwards."""
-    mark = secrets.token_hex(3)
+    mark = f"{OURS}-{secrets.token_hex(3)}"
     client, server = (reach(f"netns:ct-{mark}-{role}") for role in ("client", "server"))
     assert isinstance(client, Netns)
     assert isinstance(server, Netns)

@@ -14,10 +14,11 @@ import pytest
 from lab.down import down
 from lab.plan import Lab
 from lab.up import up
+from tests._network import OURS
 
 ROOT = Path(__file__).parent.parent.parent
 EXPERIMENTS = ROOT / "experiments"
-NAME = f"e{os.getpid() % 100000}"
+NAME = OURS
 SUBNET = f"10.{100 + os.getpid() % 50}.7.0/24"
 
 

@@ -97,11 +97,11 @@ def test_baseline_that_does_not_hold_injects_nothing() -> None:
 def test_fault_that_is_too_short_to_be_seen_is_refused() -> None:
     done = chaosctl("run", str(EXPERIMENT), "--var", "duration=3s")
     assert done.returncode == 2
-    assert "too short to be seen: samples come every 1s, and 5 of them are the least" in done.stdout
+    assert "too short to be seen" in " ".join(done.stdout.split())
 
 
 def test_killed_run_is_seen_as_one_that_never_ended(lab: Lab) -> None:
-    argv = [tool("chaos"), "--no-version-check", "--no-log-file", "run", *variables(duration="6s"), str(EXPERIMENT)]
+    argv = [tool("chaos"), "--no-version-check", "--no-log-file", "run", *variables(duration="6s", service="payment-stale"), str(EXPERIMENT)]
     run = subprocess.Popen(argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert run.stderr
     assert any("effective" in line for line in run.stderr)
@@ -109,7 +109,7 @@ def test_killed_run_is_seen_as_one_that_never_ended(lab: Lab) -> None:
     run.wait()
     listed = json.loads(chaosctl("report", "list", "--limit", "1", "--output", "json").stdout)["runs"][0]
     assert "never ended" in json.dumps(listed)
-    lookup = ["ip", "netns", "exec", lab.namespace("payment-api"), "getent", "hosts", "redis-cluster"]
+    lookup = ["ip", "netns", "exec", lab.namespace("payment-stale"), "getent", "hosts", "redis-cluster"]
     until = time.monotonic() + 8
     while subprocess.run(lookup, capture_output=True, check=False).returncode:
         assert time.monotonic() < until, "the fault outlived its deadline"
@@ -118,7 +118,7 @@ def test_killed_run_is_seen_as_one_that_never_ended(lab: Lab) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signal_heals_at_once_and_leaves_a_record(number: signal.Signals) -> None:
-    argv = [tool("chaosctl"), "run", *variables(duration="60s"), str(EXPERIMENT)]
+    argv = [tool("chaosctl"), "run", *variables(duration="60s", service="payment-stale"), str(EXPERIMENT)]
     run = subprocess.Popen(argv, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert run.stderr
     assert any("effective" in line for line in run.stderr)

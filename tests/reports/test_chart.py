@@ -73,3 +73,8 @@ def test_a_baseline_from_before_the_run_is_on_the_axis() -> None:
     early = record(started=START + 30)
     assert axis_of(early) == WHOLE
     assert axis_lines(early, WHOLE, PLAIN)[-1].startswith("-30.0s")
+
+
+def test_a_series_without_samples_is_dots_however_short_the_run() -> None:
+    (chart,) = series_lines(series((), offsets=()), Axis(START, START + 0.1), PLAIN)
+    assert set(chart) == {"·"}
