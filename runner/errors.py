@@ -28,6 +28,7 @@ __all__ = [
     "Residue",
     "Unreachable",
     "UsageError",
+    "in_one_line",
 ]
 
 
@@ -93,12 +94,17 @@ class Residue(ChaosctlError):
     exit_code = 6
 
 
+def in_one_line(stderr: str) -> str:
+    """Return what a tool printed as part of a paragraph, without the lines in which it points at things above."""
+    return " ".join(line.strip() for line in stderr.splitlines() if line.strip(" \t^~"))
+
+
 class CommandFailed(ChaosctlError):
     """A command at a target ended with an error, or did not end in time."""
 
     def __init__(self, target: str, argv: Sequence[str], status: int | str, stderr: str) -> None:
-        tail = stderr.strip()[-400:] or "it printed no error"
-        super().__init__(f"`{' '.join(argv)}` at {target} ended with {status}: {tail}.")
+        tail = in_one_line(stderr)[-400:] or "it printed no error"
+        super().__init__(f"`{' '.join(argv)}` at {target} ended with {status}: {tail.rstrip('.')}.")
         self.target = target
         self.argv = tuple(argv)
         self.status = status

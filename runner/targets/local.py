@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from runner.errors import CommandFailed, Missing, Unreachable, UsageError
+from runner.errors import CommandFailed, Missing, Unreachable, UsageError, in_one_line
 from runner.model import Command
 from runner.targets import Resolver
 
@@ -52,6 +52,7 @@ def execute(target: str, command: Command, timeout: float, pass_fds: Sequence[in
             input=command.stdin,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=timeout,
             pass_fds=pass_fds,
         )
@@ -60,13 +61,18 @@ def execute(target: str, command: Command, timeout: float, pass_fds: Sequence[in
             f"`{argv[0]}` is not installed at {target}.",
             f"On Debian: apt-get install {_package(argv[0])}",
         ) from error
+    except OSError as error:
+        raise Missing(
+            f"`{argv[0]}` could not be run at {target}: {error.strerror}.",
+            "See that this user may run it, and that the machine has processes, memory and open files to spare.",
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise CommandFailed(target, argv, f"no answer within {timeout:g} s", "") from error
     if done.returncode == 0:
         return done.stdout
     if any(sign in done.stderr for sign in _PRIVILEGE):
         raise Missing(
-            f"`{' '.join(argv)}` at {target} was not permitted: {done.stderr.strip()[-200:]}",
+            f"`{' '.join(argv)}` at {target} was not permitted: {in_one_line(done.stderr)[-200:]}.",
             "Run it as root (sudo), or with CAP_NET_ADMIN and CAP_SYS_ADMIN.",
         )
     raise CommandFailed(target, argv, done.returncode, done.stderr)

@@ -1,8 +1,10 @@
 """A named network namespace of this machine, as `ip netns` makes them."""
 
 import ctypes
+import errno
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -18,6 +20,7 @@ __all__ = ["Netns", "reach"]
 
 _T = TypeVar("_T")
 _CLONE_NEWNET = 0x40000000
+_SO_NETNS_COOKIE = 71
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -50,12 +53,17 @@ class Netns:
         return parse_resolv_conf(own if own.exists() else Path("/etc/resolv.conf"))
 
     def identity(self) -> str:
-        """Return boot id and inode: a namespace made again under the same name has another."""
-        handle = self._open()
-        try:
-            return f"{Local().identity()} netns:{os.fstat(handle).st_ino}"
-        finally:
-            os.close(handle)
+        """Return boot id and cookie: a namespace made again under the same name has another.
+
+        Its inode would not do: the kernel gives the number away again at once. Before Linux 5.14 there is no cookie,
+        and the inode has to.
+        """
+        with self.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inside:
+            try:
+                cookie = int.from_bytes(inside.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), sys.byteorder)
+            except OSError:
+                return f"{Local().identity()} netns:inode:{self.path.stat().st_ino}"
+        return f"{Local().identity()} netns:{cookie}"
 
     def _open(self) -> int:
         try:
@@ -75,7 +83,7 @@ class Netns:
 
         def enter() -> None:
             try:
-                _setns(handle)
+                _setns(self.name, handle)
                 done.set_result(work())
             except BaseException as error:  # noqa: BLE001 - handed over to the caller, whatever it is
                 done.set_exception(error)
@@ -89,9 +97,15 @@ class Netns:
         return done.result()
 
 
-def _setns(handle: int) -> None:
-    if _LIBC.setns(handle, _CLONE_NEWNET) != 0:
+def _setns(name: str, handle: int) -> None:
+    if _LIBC.setns(handle, _CLONE_NEWNET) == 0:
+        return
+    if (number := ctypes.get_errno()) == errno.EPERM:
         raise Missing(
-            f"The network namespace could not be entered: {os.strerror(ctypes.get_errno())}.",
+            f"The network namespace of {name} could not be entered: {os.strerror(number)}.",
             "Entering needs CAP_SYS_ADMIN: run it as root (sudo).",
         )
+    raise Unreachable(
+        f"{name} is no network namespace: its file is there, but nothing is behind it ({os.strerror(number)}).",
+        "Something ended it without `ip netns del`; that removes the file too.",
+    )
