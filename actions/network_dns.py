@@ -26,7 +26,7 @@ class NetworkDns(Fault):
 
     target: Annotated[str, _dns.checked_name, "the name that stops resolving; *.NAME for every name one label below"]
     mode: Annotated[Literal["timeout", "refused", "servfail", "nxdomain"], "what its lookups get"] = "timeout"
-    control: Annotated[str, "a name that must keep resolving; absent: the environment's, else one found there"] = ""
+    control: Annotated[str, "a name that must keep resolving; absent: one found there"] = ""
     witness: Annotated[str, "a name below *.NAME that resolves, to prove the fault by; absent: NAME-0.NAME"] = ""
 
     name: ClassVar = "network-dns"

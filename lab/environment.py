@@ -7,7 +7,7 @@ import yaml
 from lab.hosts import HOSTS, Host
 from lab.lock import make_directory
 from lab.plan import Lab
-from lab.zone import CONTROL, ETCD, PROMETHEUS
+from lab.zone import ETCD, PROMETHEUS
 from runner.config import config_files, read
 from runner.errors import UsageError
 from runner.model import format_duration
@@ -55,7 +55,6 @@ def _environment(lab: Lab) -> dict[str, Any]:
         "hosts": {host.name: _host(lab, host) for host in HOSTS if host.namespace},
         "prometheus": {"url": f"http://{lab.address(PROMETHEUS)}:9090"},
         "etcd": {"endpoints": [f"http://{lab.address(ETCD)}:2379"]},
-        "dns_control": CONTROL,
         "duration": duration,
         "variables": {"window": format_duration(lab.window), "duration": duration},
     }

@@ -145,7 +145,6 @@ class Environment(_Part):
     etcd: Etcd | None = None
     store: Store | None = None
     duration: Duration = 90.0
-    dns_control: str = Field(default="", description="a name that must keep resolving while another is faulted")
     guardrails: Guardrails = Guardrails()
     variables: Mapping[str, str | int | float | bool] = Field(
         default_factory=dict, description="replace the defaults of an experiment's configuration"

@@ -26,7 +26,6 @@ def test_it_is_what_the_configuration_expects(lab: Lab) -> None:
     assert str(written.prometheus and written.prometheus.url) == "http://10.219.1.40:9090/"
     assert [str(url) for url in (written.etcd.endpoints if written.etcd else ())] == ["http://10.219.1.30:2379/"]
     assert (written.duration, written.variables) == (20.0, {"window": "5s", "duration": "20s"})
-    assert written.dns_control == "kubernetes.default.svc.cluster.local"
 
 
 @pytest.mark.parametrize(

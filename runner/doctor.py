@@ -1,0 +1,99 @@
+"""Looks at what faults and experiments need on this machine and in the chosen environment, and touches nothing."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from runner import ledger, residue
+from runner.config import config_files, current_or_none
+from runner.discovery import fault, names
+from runner.errors import ChaosctlError
+from runner.guardrails import check_environment
+from runner.targets import PACKAGES
+
+__all__ = ["Finding", "examine"]
+
+_PARTS = "actions", "probes", "runner", "reports", "lab"
+_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; `fix` says what to do where it is not ok."""
+
+    what: str
+    ok: bool
+    told: str
+    fix: str = ""
+
+
+def examine(environment: str = "") -> list[Finding]:
+    """Return what was found: import names, each fault's needs, the environment, and what was left behind."""
+    return [*_imports(), *_faults(), *_environment(environment), *_left()]
+
+
+def _imports() -> Iterator[Finding]:
+    """Our import names are generic: something else of the same name in this Python would shadow them."""
+    home = Path(__file__).parent.parent
+    for part in _PARTS:
+        spec = find_spec(part)
+        places = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+        ok = home / part in places
+        shadow = ", ".join(str(place) for place in places) or "nothing"
+        fix = "" if ok else "Install chaosctl into a virtual environment of its own."
+        yield Finding(f"import {part}", ok, "is ours" if ok else f"is {shadow}, not {home / part}", fix)
+
+
+def _faults() -> Iterator[Finding]:
+    for name in names():
+        lacking = [need for need in fault(name).needs if not _is_there(need)]
+        fixes = " ".join(_fix(need) for need in lacking)
+        told = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(fault(name).needs)}"
+        yield Finding(f"fault {name}", not lacking, told, fixes)
+
+
+def _environment(name: str) -> Iterator[Finding]:
+    yield Finding("configuration", True, ", ".join(str(file) for file in config_files()) or "none: no file was found")
+    try:
+        chosen = current_or_none(name)
+        if chosen is None:
+            yield Finding("environment", True, "none is chosen; only --on works", "")
+            return
+        check_environment(chosen)
+        yield Finding(f"environment {chosen.name}", True, f"{chosen.environment.kind}, may be touched")
+        if chosen.environment.prometheus:
+            with import_module("probes.prometheus").server() as server:
+                value = server.value("count(up)")
+            yield Finding("prometheus", True, f"{chosen.environment.prometheus.url} scrapes {value:.0f} targets")
+    except ChaosctlError as error:
+        yield Finding("environment", False, error.message, error.fix)
+
+
+def _left() -> Iterator[Finding]:
+    try:
+        left = [entry.id for entry in (*ledger.entries(), *residue.strays())]
+    except ChaosctlError as error:
+        yield Finding("residue", False, error.message, error.fix)
+        return
+    yield Finding(
+        "residue",
+        not left,
+        f"{len(left)} faults are live or left something behind" if left else "nothing is live or left behind",
+        "`chaosctl faults` lists them." if left else "",
+    )
+
+
+def _is_there(need: str) -> bool:
+    if need in _CAPABILITIES:
+        status = Path("/proc/self/status").read_text().partition("CapEff:\t")[2].split()[0]
+        return bool(int(status, 16) >> _CAPABILITIES[need] & 1)
+    return shutil.which(need) is not None
+
+
+def _fix(need: str) -> str:
+    if need in _CAPABILITIES:
+        return f"{need}: run as root (sudo)."
+    return f"{need}: apt-get install {PACKAGES.get(need, need)}."
