@@ -4,23 +4,23 @@ One file per fault, locked while commands that change its targets are under way.
 those commands: after SIGKILL of the runner a command still in flight keeps the lock, and `recover` waits for it.
 """
 
-import fcntl
 import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from runner.errors import ChaosctlError, CommandFailed, Missing, Residue, Unreachable, UsageError
+from runner.lock import hold, unwritable
 from runner.model import Check, Command, Count, State, Steps, clock
 from runner.paths import state_dir
 from runner.targets import Target, reach
 
-__all__ = ["Entry", "Site", "close", "entries", "find", "locked", "new_id", "state", "undo", "write"]
+__all__ = ["Entry", "Site", "close", "damaged", "entries", "find", "locked", "new_id", "state", "undo", "write"]
 
 _ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
 _KEPT = 30 * 86400.0
@@ -68,25 +68,50 @@ def write(entry: Entry) -> None:
         draft.rename(path)
         _sync(path.parent)
     except OSError as error:
-        raise Missing(
-            f"The ledger entry {path} could not be written: {error.strerror}. Nothing is injected without it.",
-            "Make room or give permission there, or set XDG_STATE_HOME to a place that can be written.",
-        ) from error
+        with suppress(OSError):
+            draft.unlink()
+        raise unwritable(path.parent, error) from error
 
 
 def close(entry: Entry) -> None:
     """Note that nothing of the fault is left; closed entries stay for a month, so that undoing twice can say so."""
-    write(replace(entry, closed=clock()))
-    for path in _directory().glob("*.json"):
-        if path.stat().st_mtime < clock() - _KEPT and _read(path).closed:
-            path.unlink(missing_ok=True)
-            path.with_suffix(".lock").unlink(missing_ok=True)
+    try:
+        write(replace(entry, closed=clock()))
+    except Missing as error:
+        raise Missing(
+            f"Fault {entry.id} ({entry.fault}) was undone, but stays listed: {_directory()} cannot be written.",
+            f"{error.fix} Then: chaosctl recover {entry.id}",
+        ) from error
+    for path in _files():
+        with suppress(ChaosctlError, FileNotFoundError):  # damaged, or removed by another process meanwhile
+            if path.stat().st_mtime < clock() - _KEPT and _read(path).closed:
+                path.unlink()
+                path.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def entries() -> tuple[Entry, ...]:
-    """Return the open entries, oldest first."""
-    found = [_read(path) for path in _directory().glob("*.json")]
+    """Return the open entries, oldest first; files that cannot be read are told by `damaged`.
+
+    Raises Missing where this user may not look: that is not the same as finding nothing.
+    """
+    found = []
+    for path in _files():
+        with suppress(_Damaged, FileNotFoundError):
+            found.append(_read(path))
     return tuple(sorted((entry for entry in found if not entry.closed), key=lambda entry: entry.started))
+
+
+def damaged() -> tuple[ChaosctlError, ...]:
+    """Return an error for each file of the ledger that is no entry, or only half of one."""
+    found = []
+    for path in _files():
+        try:
+            _read(path)
+        except _Damaged as error:
+            found.append(error)
+        except FileNotFoundError:
+            continue
+    return tuple(found)
 
 
 def find(fault_id: str) -> Entry:
@@ -97,19 +122,9 @@ def find(fault_id: str) -> Entry:
     return _read(path)
 
 
-@contextmanager
-def locked(fault_id: str) -> Iterator[int]:
-    """Hold the fault's lock, waiting for commands in flight; yields the descriptor to hand to commands.
-
-    A command that hangs ends by its own time limit, so the wait is bounded by that.
-    """
-    _directory().mkdir(parents=True, exist_ok=True)
-    handle = os.open(_path(fault_id).with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield handle
-    finally:
-        os.close(handle)
+def locked(fault_id: str) -> AbstractContextManager[int]:
+    """Hold the fault's lock, waiting for commands in flight; yields the descriptor to hand to commands."""
+    return hold(fault_id, _path(fault_id).with_suffix(".lock"))
 
 
 def state(site: Site) -> State:
@@ -192,10 +207,36 @@ def _path(fault_id: str) -> Path:
     return _directory() / f"{fault_id}.json"
 
 
+def _files() -> list[Path]:
+    """Return the files of entries; a glob would take a directory that may not be read for an empty one."""
+    try:
+        return sorted(path for path in _directory().iterdir() if path.suffix == ".json")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Missing(
+            f"The ledger {_directory()} cannot be read: {error.strerror}. What is live is not known.",
+            "Run it as the user who injected; for root: sudo.",
+        ) from error
+
+
+class _Damaged(ChaosctlError):
+    """A file of the ledger that is no entry."""
+
+
 def _read(path: Path) -> Entry:
-    data = json.loads(path.read_text())
-    sites = tuple(Site(site["target"], site["identity"], _steps(site["steps"])) for site in data.pop("sites"))
-    return Entry(**data, sites=sites)
+    """Return the entry in a file; raises _Damaged, or FileNotFoundError where it went away."""
+    try:
+        data = json.loads(path.read_text())
+        sites = tuple(Site(site["target"], site["identity"], _steps(site["steps"])) for site in data.pop("sites"))
+        return Entry(**data, sites=sites)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _Damaged(
+            f"The ledger's file {path} is damaged ({type(error).__name__}): which fault it noted is not known.",
+            "Faults end by themselves at their deadline. Undo what `chaosctl faults` lists, then remove the file.",
+        ) from error
 
 
 def _steps(data: Mapping[str, Any]) -> Steps:

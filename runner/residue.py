@@ -1,43 +1,63 @@
 """What faults left behind that no ledger knows, found by its marks in the network namespaces of this machine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from runner import ledger, tables
-from runner.errors import ChaosctlError, Missing
+from runner.errors import Unreachable
 from runner.ledger import Entry, Site
 from runner.model import Steps
 from runner.targets import Target, reach
 
-__all__ = ["strays"]
+__all__ = ["everything", "strays"]
 
 _NAMESPACES = Path("/run/netns")
+
+
+def everything() -> tuple[Entry, ...]:
+    """Return what is to be undone, one entry a fault: the ledger's open ones, oldest first, then what none knows.
+
+    Raises what `strays` does.
+    """
+    found = {entry.id: entry for entry in ledger.entries()}
+    for stray in strays():
+        known = found.get(stray.id)
+        found[stray.id] = replace(known, sites=known.sites + stray.sites) if known else stray
+    return tuple(found.values())
 
 
 def strays() -> tuple[Entry, ...]:
     """Return ledger entries for what is there and in no ledger, ready to be undone.
 
-    Raises Missing where this user may not look: not being allowed to look is not the same as finding nothing.
+    Raises what kept it from looking: that is not the same as finding nothing.
     """
     known = {(entry.id, site.target) for entry in ledger.entries() for site in entry.sites}
     names = sorted(path.name for path in _NAMESPACES.iterdir()) if _NAMESPACES.is_dir() else []
-    places = [reach("local"), *(reach(f"netns:{name}") for name in names)]
-    found = [entry for at in places for entry in _found_at(at)]
-    return tuple(entry for entry in found if (entry.id, entry.sites[0].target) not in known)
+    found: dict[str, Entry] = {}
+    for at in (reach("local"), *(reach(f"netns:{name}") for name in names)):
+        for entry in _found_at(at):
+            if (entry.id, at.name) not in known:
+                found[entry.id] = _joined(found.get(entry.id), entry)
+    return tuple(found.values())
+
+
+def _joined(one: Entry | None, other: Entry) -> Entry:
+    """Return two findings of the same fault as one."""
+    if one is None:
+        return other
+    return replace(one, deadline=max(one.deadline, other.deadline), sites=one.sites + other.sites)
 
 
 def _found_at(at: Target) -> list[Entry]:
     try:
-        listing = at.run(tables.LIST)
-        identity = at.identity()
-    except Missing:
-        raise
-    except ChaosctlError:
+        listing, identity = at.run(tables.LIST), at.identity()
+    except Unreachable:
         return []  # the namespace went away between listing and looking: nothing can be left there
     return [
         Entry(
             id=stray.id,
             fault=stray.fault,
-            sentence=f"{stray.fault} at {at.name}, in no ledger of this machine",
+            sentence=f"{stray.fault}, in no ledger of this machine",
             environment="",
             owner="unknown",
             started=0.0,

@@ -13,11 +13,12 @@ from runner.model import Check, Command, Count, iso
 __all__ = ["LIST", "Found", "check", "comment", "count", "found", "table", "undo"]
 
 LIST = Command(("nft", "list", "ruleset", "inet"))
-_HEAD = re.compile(r'^table inet chaos_([a-z0-9]+) \{(?:\s+comment "chaosctl (\S+) until (\S+)")?', re.MULTILINE)
+_SAID = r'comment "chaosctl ([a-z0-9-]+) until (\d{4}-\d\d-\d\dT[\d:.]{12}Z)"'
+_HEAD = re.compile(rf"^table inet chaos_([a-z0-9]+) \{{\s+{_SAID}", re.MULTILINE)
 
 
 class Found(NamedTuple):
-    """A fault found by its table alone; the deadline is seconds since the epoch, 0 where the table does not say."""
+    """A fault found by its table alone; the deadline is seconds since the epoch."""
 
     id: str
     fault: str
@@ -35,9 +36,12 @@ def comment(fault: str, deadline: float) -> str:
 
 
 def found(listing: str) -> tuple[Found, ...]:
-    """Return the faults in the output of `LIST`."""
+    """Return the faults in the output of `LIST`: tables that say of themselves that they are ours.
+
+    The name alone would not do: a table `chaos_mesh` is somebody else's, and is never to be undone.
+    """
     return tuple(
-        Found(fault_id, fault or "unknown", datetime.fromisoformat(until).timestamp() if until else 0.0)
+        Found(fault_id, fault, datetime.fromisoformat(until).timestamp())
         for fault_id, fault, until in _HEAD.findall(listing)
     )
 

@@ -1,13 +1,19 @@
 """What all tests share: a state directory of their own, and the promise that nothing is left behind."""
 
 import os
-from collections.abc import Generator, Iterator
+import secrets
+import subprocess
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from runner import ledger, residue
+from runner.targets.netns import Netns, reach
+from tests._cli import Speaker
 from tests._network import OURS, Network, network
+
+_TOOLS = os.environ["PATH"]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -35,7 +41,7 @@ def no_leaks(state: Path) -> Iterator[None]:
     """Assert afterwards that no fault, live or inert, is left in the ledger or in a namespace of these tests."""
     yield
     assert [entry.id for entry in ledger.entries()] == []
-    assert [entry.sentence for entry in residue.strays() if OURS in entry.sites[0].target] == []
+    assert [site for site in left_behind() if OURS in site] == []
 
 
 @pytest.fixture
@@ -45,3 +51,50 @@ def net(no_leaks: None) -> Iterator[Network]:
         pytest.skip("network namespaces need root")
     with network() as made:
         yield made
+        unharmed(made.client, made.server)
+
+
+@pytest.fixture
+def namespaces(no_leaks: None) -> Iterator[Callable[[], Netns]]:
+    """Makes network namespaces with nothing in them, for faults that need no resolver."""
+    if os.geteuid() != 0:
+        pytest.skip("network namespaces need root")
+    made: list[Netns] = []
+
+    def make() -> Netns:
+        at = reach(f"ct-{OURS}-{secrets.token_hex(3)}")
+        made.append(at)
+        subprocess.run(["ip", "netns", "add", at.namespace], check=True)
+        subprocess.run(["ip", "-n", at.namespace, "link", "set", "lo", "up"], check=True)
+        return at
+
+    try:
+        yield make
+        unharmed(*made)
+    finally:
+        for at in made:
+            subprocess.run(["ip", "netns", "del", at.namespace], capture_output=True, check=False)
+
+
+@pytest.fixture
+def namespace(namespaces: Callable[[], Netns]) -> Netns:
+    """One of them."""
+    return namespaces()
+
+
+def unharmed(*namespaces: Netns) -> None:
+    """Assert that nothing is left in these namespaces, before they are removed with all that is in them."""
+    assert {at.name for at in namespaces} & left_behind() == set()
+
+
+def left_behind() -> set[str]:
+    """Return the targets at which something was left; seen with the real tools, also where a test has stand-ins."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", _TOOLS)
+        return {site.target for entry in residue.strays() for site in entry.sites}
+
+
+@pytest.fixture
+def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Speaker:
+    """Calls chaosctl in this process, for what it says."""
+    return Speaker(monkeypatch, capsys)

@@ -7,7 +7,7 @@ import click
 
 from runner import ledger, residue
 from runner.cli.options import output_option
-from runner.model import State, clock, format_duration, iso
+from runner.model import State, clock, format_duration
 
 __all__ = ["command"]
 
@@ -19,7 +19,9 @@ def command(output: str) -> None:
 
     From the ledger, and from every network namespace of this machine: a fault whose ledger was lost is listed too.
     """
-    found = [_listed(entry) for entry in (*ledger.entries(), *residue.strays())]
+    found = [_listed(entry) for entry in residue.everything()]
+    for error in ledger.damaged():
+        click.echo(f"chaosctl: {error}", err=True)
     if output == "json":
         click.echo(json.dumps(found))
     elif not found:
@@ -46,7 +48,9 @@ def _listed(entry: ledger.Entry) -> dict[str, Any]:
 
 
 def _detail(fault: dict[str, Any]) -> str:
-    if fault["state"] == State.LIVE:
-        left = format_duration(max(0.001, fault["deadline"] - clock()))
-        return f"by {fault['owner']}; ends by itself in {left}"
-    return f"by {fault['owner']}; acts no longer since {iso(fault['deadline'])}, what is left is harmless"
+    told = {
+        State.LIVE: f"ends by itself in {format_duration(max(0.001, fault['deadline'] - clock()))}",
+        State.INERT: "acts no longer; what is left of it is harmless",
+        State.ABSENT: "nothing of it is at its targets; only the ledger remembers it",
+    }
+    return f"by {fault['owner']}; {told[State(fault['state'])]}"

@@ -6,7 +6,7 @@ import click
 
 from runner import ledger, residue
 from runner.cli.options import output_option
-from runner.errors import Residue, UsageError
+from runner.errors import ChaosctlError, Residue, UsageError
 
 __all__ = ["command"]
 
@@ -22,27 +22,32 @@ def command(fault_id: str, everything: bool, output: str) -> None:
     """
     if bool(fault_id) == everything:
         raise UsageError("It was not said what to undo.", "`chaosctl recover ID`, or --all for everything listed.")
-    wanted = [*ledger.entries(), *residue.strays()] if everything else [_one(fault_id)]
-    failures = [failure for entry in wanted if (failure := _undone(entry))]
-    done = [entry.id for entry in wanted if not entry.closed]
-    if output == "json":
-        click.echo(json.dumps({"undone": done, "failures": failures}))
-    elif not failures:
-        click.echo(f"Undone: {', '.join(done)}. Nothing of it is left." if done else "Nothing to undo.")
+    wanted = residue.everything() if everything else _all_of(fault_id)
+    undone, failures = [], []
+    for entry in wanted:
+        try:
+            ledger.undo(entry)
+            undone.append(entry.id)
+        except ChaosctlError as error:
+            failures.append(error.message)
+    failures += [error.message for error in ledger.damaged()] if everything else []
+    _say(undone, failures, output)
     if failures:
         raise Residue(" ".join(failures), "Mend what stands in the way, then: chaosctl recover --all")
 
 
-def _one(fault_id: str) -> ledger.Entry:
-    stray = next((entry for entry in residue.strays() if entry.id == fault_id), None)
-    return stray or ledger.find(fault_id)
+def _all_of(fault_id: str) -> list[ledger.Entry]:
+    """Return the fault wherever it is; nothing where it is known and was undone before."""
+    found = [entry for entry in residue.everything() if entry.id == fault_id]
+    if not found:
+        ledger.find(fault_id)
+    return found
 
 
-def _undone(entry: ledger.Entry) -> str:
-    if entry.closed:
-        return ""
-    try:
-        ledger.undo(entry)
-    except Residue as error:
-        return error.message
-    return ""
+def _say(undone: list[str], failures: list[str], output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps({"undone": undone, "failures": failures}))
+    elif undone:
+        click.echo(f"Undone: {', '.join(undone)}. Nothing of it is left.")
+    elif not failures:
+        click.echo("Nothing to undo.")

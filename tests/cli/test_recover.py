@@ -1,0 +1,160 @@
+"""`chaosctl recover` leaves nothing, says so only when it is so, and can be repeated."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runner import ledger, lock
+from runner.model import Command
+from runner.targets.netns import Netns
+from tests._alone import see
+from tests._cli import Speaker, chaosctl
+from tests._table import armed, both, listed
+
+Make = Callable[[], Netns]
+
+
+@pytest.fixture
+def at(namespace: Netns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Netns:
+    """The one namespace there is to look at."""
+    see(monkeypatch, tmp_path, namespace)
+    return namespace
+
+
+@pytest.mark.parametrize("how", [["aa22"], ["--all"]])
+@pytest.mark.parametrize("known", [True, False])
+def test_live_fault_is_undone_whether_the_ledger_knows_it_or_not(
+    at: Netns, say: Speaker, how: list[str], known: bool
+) -> None:
+    made = armed(at, "aa22")
+    if known:
+        ledger.write(made)
+    said = say("recover", *how)
+    assert (said.code, said.out) == (0, "Undone: aa22. Nothing of it is left.\n")
+    assert listed(at) == ""
+    assert ledger.entries() == ()
+    again = say("recover", *how)
+    assert (again.code, again.out) == (0, "Nothing to undo.\n")
+
+
+@pytest.mark.parametrize("how", [["aa22"], ["--all"]])
+def test_fault_without_a_ledger_is_undone_at_all_its_targets(
+    namespaces: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Speaker, how: list[str]
+) -> None:
+    one, other = namespaces(), namespaces()
+    see(monkeypatch, tmp_path, one, other)
+    both(armed(one, "aa22"), armed(other, "aa22"))
+    said = say("recover", *how)
+    assert (said.code, said.out) == (0, "Undone: aa22. Nothing of it is left.\n")
+    assert listed(one) == listed(other) == ""
+
+
+def test_closed_fault_that_is_there_again_is_undone(at: Netns, say: Speaker) -> None:
+    """As by a command that was in flight when its runner was killed, and landed after everything was undone."""
+    made = armed(at, "aa22")
+    ledger.undo(made)
+    armed(at, "aa22")
+    assert say("recover", "aa22").out == "Undone: aa22. Nothing of it is left.\n"
+    assert listed(at) == ""
+
+
+def test_unknown_id_is_a_usage_error(at: Netns, say: Speaker) -> None:
+    said = say("recover", "zz99")
+    assert said.code == 2
+    assert said.err == "chaosctl: No fault 'zz99' is known here.\n  `chaosctl faults` lists those that are.\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["aa22", "--all"]])
+def test_it_must_be_said_what_to_undo(at: Netns, say: Speaker, arguments: list[str]) -> None:
+    said = say("recover", *arguments)
+    assert said.code == 2
+    assert "It was not said what to undo" in said.err
+
+
+def test_only_the_one_is_undone(at: Netns, say: Speaker) -> None:
+    for fault_id in ("aa22", "bb33"):
+        ledger.write(armed(at, fault_id))
+    say("recover", "aa22")
+    assert "chaos_aa22" not in listed(at)
+    assert "chaos_bb33" in listed(at)
+    assert say("recover", "--all").out == "Undone: bb33. Nothing of it is left.\n"
+
+
+def test_rules_of_others_survive_undoing_everything(at: Netns, say: Speaker) -> None:
+    for rule in ("add table inet chaos_mesh", "add table ip chaos_abcd", "add table inet filter"):
+        at.run(Command(("nft", *rule.split())))
+    before = at.run(Command(("nft", "list", "ruleset")))
+    armed(at, "aa22")
+    say("recover", "--all")
+    assert at.run(Command(("nft", "list", "ruleset"))) == before
+
+
+def test_what_cannot_be_undone_is_named_and_the_rest_is_undone(at: Netns, say: Speaker) -> None:
+    stuck = armed(at, "aa22")
+    failing = replace(stuck.sites[0].steps, undo=(Command(("sh", "-c", "echo stuck >&2; exit 3")),))
+    ledger.write(replace(stuck, started=1.0, sites=(replace(stuck.sites[0], steps=failing),)))
+    ledger.write(armed(at, "bb33"))
+    said = say("recover", "--all", "--output", "json")
+    assert said.code == 6
+    told = json.loads(said.out)
+    assert told["undone"] == ["bb33"]
+    assert "chaos_bb33" not in listed(at)
+    [failure] = told["failures"]
+    assert all(word in failure for word in ("aa22", at.name, "ended with 3: stuck"))
+    assert failure in said.err
+    assert "chaosctl recover --all" in said.err
+    ledger.undo(stuck)
+
+
+def test_damaged_ledger_file_is_named_and_the_rest_is_undone(at: Netns, state: Path, say: Speaker) -> None:
+    ledger.write(armed(at, "aa22"))
+    armed(at, "bb33")
+    broken = state / "ledger" / "cc44.json"
+    broken.write_text("")
+    said = say("recover", "--all")
+    assert said.code == 6
+    assert str(broken) in said.err
+    assert listed(at) == ""
+    broken.unlink()
+    assert say("recover", "--all").code == 0
+
+
+def test_damaged_file_of_a_fault_that_can_be_found_is_made_whole_by_undoing_it(
+    at: Netns, state: Path, say: Speaker
+) -> None:
+    ledger.write(armed(at, "aa22"))
+    (state / "ledger" / "aa22.json").write_text('{"id":')
+    assert say("recover", "aa22").code == 0
+    assert say("recover", "--all").out == "Nothing to undo.\n"
+
+
+def test_two_at_once_both_end_well(at: Netns) -> None:
+    """In processes of their own, as two people would at night."""
+    ledger.write(armed(at, "aa22"))
+    with ThreadPoolExecutor(2) as pool:
+        said = list(pool.map(lambda _: chaosctl("recover", "aa22"), range(2)))
+    assert [one.code for one in said] == [0, 0], said
+    assert listed(at) == ""
+    assert ledger.entries() == ()
+
+
+def test_command_that_keeps_the_lock_for_ever_is_residue_with_its_name(
+    at: Netns, say: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_LIMIT", 0.2)
+    ledger.write(armed(at, "aa22"))
+    with ledger.locked("aa22") as handle:
+        orphan = subprocess.Popen(["sleep", "60"], pass_fds=(handle,))
+    said = say("recover", "aa22")
+    assert said.code == 6
+    assert f"process {orphan.pid} (`sleep 60`)" in said.err
+    os.kill(orphan.pid, signal.SIGKILL)
+    orphan.wait()
+    assert say("recover", "aa22").code == 0
