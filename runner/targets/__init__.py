@@ -13,7 +13,10 @@ from typing import Protocol, runtime_checkable
 from runner.errors import UsageError
 from runner.model import Command
 
-__all__ = ["Resolver", "Target", "reach", "schemes"]
+__all__ = ["PACKAGES", "Resolver", "Target", "reach", "schemes"]
+
+PACKAGES = {"nft": "nftables", "tc": "iproute2", "ip": "iproute2"}
+"""The Debian package of each tool that is not called like it."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.errors import CommandFailed, Missing, Unreachable, UsageError, in_one_line
 from runner.model import Command
-from runner.targets import Resolver
+from runner.targets import PACKAGES, Resolver
 
 __all__ = ["Local", "execute", "parse_resolv_conf", "reach"]
 
@@ -59,7 +59,7 @@ def execute(target: str, command: Command, timeout: float, pass_fds: Sequence[in
     except FileNotFoundError as error:
         raise Missing(
             f"`{argv[0]}` is not installed at {target}.",
-            f"On Debian: apt-get install {_package(argv[0])}",
+            f"On Debian: apt-get install {PACKAGES.get(argv[0], argv[0])}",
         ) from error
     except OSError as error:
         raise Missing(
@@ -89,7 +89,3 @@ def parse_resolv_conf(path: Path) -> Resolver:
     if not servers:
         raise Unreachable(f"{path} names no nameserver.", "Names there resolve without DNS; nothing to fault.")
     return Resolver(str(path), servers[:3], tuple(name.rstrip(".") for name in search[-1]) if search else ())
-
-
-def _package(tool: str) -> str:
-    return {"nft": "nftables", "tc": "iproute2", "ip": "iproute2"}.get(tool, tool)
