@@ -4,13 +4,12 @@ Nothing here ends a fault that is in place: what ends it lives at the target. Th
 ended, and removes what is left.
 """
 
-import getpass
 import inspect
 import os
 import socket
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +19,7 @@ from runner.errors import Aborted, ChaosctlError, Inconclusive
 from runner.fault import Fault
 from runner.ledger import Entry
 from runner.model import Sight, clock, iso
+from runner.origin import user
 from runner.parameters import parameters
 from runner.plan import Plan, plan
 from runner.progress import tell
@@ -157,7 +157,7 @@ class Injection:
             fault=self.plan.fault.name,
             sentence=self.plan.sentence,
             environment=chosen.name if chosen else "",
-            owner=f"{getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}",
+            owner=f"{user()}@{socket.gethostname()} pid {os.getpid()}",
             started=now,
             deadline=now + self.plan.seconds,
             sites=tuple(course.site for course in self.courses),
@@ -192,9 +192,17 @@ class Injection:
         return f"{look.detail}{others}" if look else "nobody looked"
 
     def _each(self, work: Callable[[Course], None]) -> None:
-        """Do something at all targets at once; every one is tried, then the first error is raised."""
-        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        """Do something at all targets at once; every one is tried, then the first error is raised.
+
+        A signal may raise here at any moment: what is under way comes to its end first, so that no command overtakes
+        the undoing that follows.
+        """
+        pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
+        try:
             doing = [pool.submit(work, course) for course in self.courses]
+            wait(doing)
+        finally:
+            pool.shutdown(cancel_futures=True)
         for done in doing:
             done.result()
 

@@ -1,6 +1,7 @@
 """Who and what started a run, where and with which versions."""
 
 import getpass
+import os
 import platform
 import re
 import secrets
@@ -11,7 +12,7 @@ from typing import Any
 
 from runner.config import Chosen
 
-__all__ = ["origin", "run_id"]
+__all__ = ["origin", "run_id", "user"]
 
 _PARTS = "chaosctl", "chaostoolkit", "chaostoolkit-lib"
 
@@ -23,10 +24,18 @@ def run_id(name: str, started: float) -> str:
     return f"{moment}-{word}-{secrets.token_hex(2)}"
 
 
+def user() -> str:
+    """Return who this is; an arbitrary user id, as containers have, has no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def origin(how: str, chosen: Chosen | None) -> dict[str, Any]:
     """Return the origin of a run in the shape of reports.record.Origin; `how` is the command that started it."""
     return {
-        "user": getpass.getuser(),
+        "user": user(),
         "host": socket.gethostname(),
         "how": how,
         "environment": chosen.name if chosen else "",

@@ -4,11 +4,14 @@ import os
 import secrets
 import subprocess
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from runner import ledger, residue
+from runner import ledger, tables
+from runner.errors import Unreachable
+from runner.targets import Target
 from runner.targets.netns import Netns, reach
 from tests._cli import Speaker
 from tests._network import OURS, Network, network
@@ -41,7 +44,7 @@ def no_leaks(state: Path) -> Iterator[None]:
     """Assert afterwards that no fault, live or inert, is left in the ledger or in a namespace of these tests."""
     yield
     assert [entry.id for entry in ledger.entries()] == []
-    assert [site for site in left_behind() if OURS in site] == []
+    assert left_behind(*(reach(path.name) for path in Path("/run/netns").glob(f"*{OURS}*"))) == []
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def net(no_leaks: None) -> Iterator[Network]:
         pytest.skip("network namespaces need root")
     with network() as made:
         yield made
-        unharmed(made.client, made.server)
+        assert left_behind(made.client, made.server) == [], "seen before they are removed with all that is in them"
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def namespaces(no_leaks: None) -> Iterator[Callable[[], Netns]]:
 
     try:
         yield make
-        unharmed(*made)
+        assert left_behind(*made) == [], "seen before they are removed with all that is in them"
     finally:
         for at in made:
             subprocess.run(["ip", "netns", "del", at.namespace], capture_output=True, check=False)
@@ -82,16 +85,15 @@ def namespace(namespaces: Callable[[], Netns]) -> Netns:
     return namespaces()
 
 
-def unharmed(*namespaces: Netns) -> None:
-    """Assert that nothing is left in these namespaces, before they are removed with all that is in them."""
-    assert {at.name for at in namespaces} & left_behind() == set()
-
-
-def left_behind() -> set[str]:
-    """Return the targets at which something was left; seen with the real tools, also where a test has stand-ins."""
+def left_behind(*places: Target) -> list[str]:
+    """Return the faults found at these targets, with the real tools also where a test has stand-ins."""
+    found = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", _TOOLS)
-        return {site.target for entry in residue.strays() for site in entry.sites}
+        for at in places:
+            with suppress(Unreachable):  # a test may have removed it
+                found += [f"{fault.fault} {fault.id} at {at.name}" for fault in tables.found(at.run(tables.LIST))]
+    return found
 
 
 @pytest.fixture

@@ -38,15 +38,25 @@ class Session:
         self._say(f"{injection.plan.fault.name} {injection.id}: {injection.plan.sentence}")
         with self._signals():
             try:
-                injection.start()
-                self._on_proof(injection)
-                self._wait(injection)
-                injection.finish()
+                self._see_through(injection)
             finally:
                 self._record(injection)
         if self._as_json:
             click.echo(json.dumps(injection.account()))
         self._conclude(injection)
+
+    def _see_through(self, injection: Injection) -> None:
+        """Inject, wait and finish; whatever goes wrong on the way, the fault ends at once."""
+        try:
+            injection.start()
+            self._on_proof(injection)
+            with _Countdown(injection, sys.stderr.isatty()):
+                injection.wait()
+        except BaseException:
+            self._stop.set()
+            raise
+        finally:
+            injection.finish()
 
     def detached(self) -> None:
         """Let a process of its own do it, and return once the effect is proven there, or exit with its error.
@@ -83,21 +93,17 @@ class Session:
                 _report(pipe, {"error": f"chaosctl: {error}", "exit_code": code})
         os._exit(code)
 
-    def _wait(self, injection: Injection) -> None:
-        with _Countdown(injection, sys.stderr.isatty()):
-            injection.wait()
-
     def _conclude(self, injection: Injection) -> None:
         """Say what it comes to: proven and healed, or the error that says why not."""
         hits = injection.hits
         met = "how often the workload met it is not known" if hits is None else f"the workload met it {hits} times"
-        if self._stop.is_set():
+        if any(course.ended_how == "undone" for course in injection.courses):
             raise Aborted("Stopped by a signal and undone at once.", f"Nothing of it is left; {met}.")
         early = [course for course in injection.courses if course.ended_how == "early"]
         if early:
             raise Inconclusive(
-                f"The fault was gone at {early[0].at.name} before its deadline: somebody else removed its rules.",
-                "A firewall reload (`nft flush ruleset`) does that; see what ran there meanwhile.",
+                f"The fault was gone at {early[0].at.name} before its deadline: somebody else removed it.",
+                "`chaosctl recover` elsewhere does that, or a firewall reload (`nft flush ruleset`).",
             )
         if not injection.healed:
             odd = next(course for course in injection.courses if not course.healed)
@@ -125,7 +131,10 @@ class Session:
                 signal.signal(number, handler)
 
     def _record(self, injection: Injection) -> None:
-        """Leave the record in the spool: the store's libraries would cost more than the whole injection."""
+        """Leave the record in the spool: the store's libraries would cost more than the whole injection.
+
+        That it could not be kept is told, and changes nothing of what the fault came to.
+        """
         from reports import spool  # noqa: PLC0415 - after the fault, where its time costs nothing
         from reports.record import Record  # noqa: PLC0415
         from runner.origin import origin, run_id  # noqa: PLC0415
