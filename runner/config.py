@@ -39,9 +39,17 @@ __all__ = [
     "read",
 ]
 
+
+def _seconds(written: object) -> float:
+    try:
+        return parse_duration(written)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
 Duration = Annotated[
     float,
-    BeforeValidator(lambda value: value if isinstance(value, float) else parse_duration(value)),
+    BeforeValidator(_seconds),
     Field(json_schema_extra={"type": "string", "examples": ["90s", "2500ms", "1m30s"]}),
 ]
 

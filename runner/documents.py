@@ -35,6 +35,8 @@ class Document:
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise InvalidFile(f"{path}:{line}", "syntax", error.problem or "not YAML") from error
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise InvalidFile(str(path), "syntax", f"not YAML: {' '.join(str(error).split())}") from error
 
     def validated(self, model: type[_M]) -> _M:
         """Return the document as that model; raises InvalidFile for the first thing that does not fit."""

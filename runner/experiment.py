@@ -70,6 +70,10 @@ def check(path: Path) -> dict[str, Any]:
         raise document.wrong([], "an experiment is a mapping with title, description and method")
     experiment: dict[str, Any] = document.data
     _check_keys(document, experiment, [], "")
+    for key in ("controls", "extensions"):
+        for position, entry in enumerate(_listed(document, experiment.get(key), [key])):
+            if not isinstance(entry, dict):
+                raise document.wrong([key, position], "expected keys and values here")
     hypothesis = experiment.get("steady-state-hypothesis") or {}
     _check_keys(document, hypothesis, ["steady-state-hypothesis"], "hypothesis")
     for section, activities in (
@@ -77,7 +81,7 @@ def check(path: Path) -> dict[str, Any]:
         (["method"], experiment.get("method")),
         (["rollbacks"], experiment.get("rollbacks")),
     ):
-        _check_activities(document, activities or [], section)
+        _check_activities(document, _listed(document, activities, section), section)
     for position, entry in enumerate(experiment.get("extensions") or []):
         if isinstance(entry, dict) and entry.get("name") == "chaosctl":
             _check_extension(document, entry, ["extensions", position], hypothesis)
@@ -107,7 +111,7 @@ def requests(experiment: Mapping[str, Any]) -> list[Request]:
         provider = activity.get("provider") or {}
         if str(provider.get("module", "")).startswith("actions."):
             try:
-                declared = fault(str(provider["func"]).replace("_", "-"))
+                declared = fault(str(provider.get("func")).replace("_", "-"))
                 found.append(read(declared, provider.get("arguments") or {}))
             except UsageError as error:
                 raise UsageError(f"Action {activity.get('name')!r}: {error.message}", error.fix) from error
@@ -129,6 +133,12 @@ def experiment_hash(experiment: Mapping[str, Any], configuration: Mapping[str, A
     counted = {key: experiment.get(key) for key in ("steady-state-hypothesis", "method", "rollbacks", "extensions")}
     text = json.dumps([counted, dict(configuration)], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _listed(document: Document, value: Any, place: Sequence[str | int]) -> list[Any]:
+    if not isinstance(value, list | None):
+        raise document.wrong(place, "expected a list here, each entry behind a dash")
+    return value or []
 
 
 def _check_activities(document: Document, activities: Sequence[Any], section: Sequence[str | int]) -> None:
@@ -157,8 +167,10 @@ def _check_keys(document: Document, mapping: Any, place: Sequence[str | int], ki
 def _check_extension(
     document: Document, entry: Mapping[str, Any], place: Sequence[str | int], hypothesis: Mapping[str, Any]
 ) -> None:
+    """Check all but what variables are yet to fill in."""
+    known = {key: value for key, value in entry.items() if not (isinstance(value, str) and "${" in value)}
     try:
-        parsed = Extension.model_validate(entry)
+        parsed = Extension.model_validate(known)
     except ValidationError as error:
         raise document.invalid(error, place) from error
     names = [probe.get("name") for probe in hypothesis.get("probes") or []]

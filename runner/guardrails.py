@@ -1,9 +1,10 @@
 """What may be touched: decided before anything is written, and every decision kept for the record."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from runner.config import Chosen
-from runner.errors import Refused, Unreachable, UsageError
+from runner.config import Chosen, Kubernetes
+from runner.errors import Refused, Unreachable, UsageError, in_one_line
 from runner.model import clock, format_duration
 
 __all__ = ["Ruling", "check_environment", "check_plan"]
@@ -66,24 +67,37 @@ def check_plan(chosen: Chosen | None, targets: int, seconds: float) -> tuple[Rul
 
 
 def _kube_system_uid(chosen: Chosen) -> str:
-    from kubernetes import client, config  # noqa: PLC0415 - half a second that only clusters need
-    from kubernetes.config import ConfigException  # noqa: PLC0415
+    from kubernetes import client  # noqa: PLC0415 - half a second that only clusters need
     from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
     pinned = chosen.environment.kubernetes
     assert pinned is not None  # noqa: S101 - the caller asked
+    settings = client.Configuration()
+    settings.retries = False
+    _load_context(chosen.name, pinned, settings)
     try:
-        file = str(pinned.kubeconfig) if pinned.kubeconfig else None
-        api = client.CoreV1Api(config.new_client_from_config(file, context=pinned.context))
+        api = client.CoreV1Api(client.ApiClient(settings))
         namespace = api.read_namespace("kube-system", _request_timeout=5)
-    except ConfigException as error:
-        raise UsageError(
-            f"Context {pinned.context!r} of environment {chosen.name!r} is not in the kubeconfig: {error}.",
-            "Name the file with kubernetes.kubeconfig, and the context as `kubectl config get-contexts` shows it.",
-        ) from error
     except (client.ApiException, HTTPError) as error:
         raise Unreachable(
-            f"The cluster behind context {pinned.context!r} could not be asked who it is: {str(error)[:200]}.",
+            f"The cluster behind context {pinned.context!r} could not be asked who it is: "
+            f"{in_one_line(str(error))[:200]}.",
             "Nothing was touched. See whether `kubectl get namespace kube-system` works with that context.",
         ) from error
     return str(namespace.metadata.uid) if namespace.metadata else "none"
+
+
+def _load_context(environment: str, pinned: Kubernetes, settings: Any) -> None:
+    from kubernetes import config  # noqa: PLC0415
+    from kubernetes.config import ConfigException  # noqa: PLC0415
+    from yaml import YAMLError  # noqa: PLC0415
+
+    file = str(pinned.kubeconfig) if pinned.kubeconfig else None
+    try:
+        config.load_kube_config(file, context=pinned.context, client_configuration=settings)
+    except (ConfigException, OSError, TypeError, YAMLError) as error:
+        raise UsageError(
+            f"Context {pinned.context!r} of environment {environment!r} cannot be had from the kubeconfig: "
+            f"{in_one_line(str(error))}.",
+            "Name the file with kubernetes.kubeconfig, and the context as `kubectl config get-contexts` shows it.",
+        ) from error

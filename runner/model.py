@@ -36,6 +36,7 @@ DNS_PROBE_ID = 0xC4A0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SHORTEST, _LONGEST = 0.001, 365 * 86400.0
 _WALL = time.time() - time.monotonic()
 
 
@@ -54,7 +55,8 @@ def iso(moment: float | None) -> str:
 def parse_duration(text: object) -> float:
     """Return seconds from text such as `90s`, `2500ms` or `1m30s`.
 
-    Raises UsageError for anything else: a number without a unit too, because YAML reads `1:30` as 90.
+    Raises UsageError for anything else: a number without a unit too, because YAML reads `1:30` as 90. Less than a
+    millisecond is none, because a kernel timer that rounds to 0 never ends; the kernel's longest is above a year.
     """
     if not isinstance(text, str) or not _DURATION.fullmatch(text.strip()):
         raise UsageError(
@@ -62,8 +64,8 @@ def parse_duration(text: object) -> float:
             "Write a number with its unit: 90s, 2500ms, 1m30s or 2h.",
         )
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
-    if seconds <= 0:
-        raise UsageError(f"{text!r} is no time at all.", "A duration is longer than zero.")
+    if not _SHORTEST <= seconds <= _LONGEST:
+        raise UsageError(f"{text!r} is no time to wait for.", "A duration is at least 1ms and at most 365d.")
     return seconds
 
 

@@ -79,7 +79,7 @@ def default_duration(chosen: Chosen | None) -> float:
 
 
 def _seconds(written: object) -> float | None:
-    if not written:
+    if written is None or written == "":
         return None
     try:
         return parse_duration(written)

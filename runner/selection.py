@@ -1,6 +1,6 @@
 """From whom a fault takes something away: `--on`, `--namespace` and `--selector`, resolved in an environment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -45,9 +45,12 @@ def select(selection: Selection, environment: Environment | None) -> Selected:
     """
     hosts: Mapping[str, Host] = environment.hosts if environment else {}
     if selection.where:
-        written = [part.strip() for part in selection.where.split(",") if part.strip()]
-        targets = tuple(reach(hosts[part].reach if part in hosts else part) for part in written)
-        return Selected(targets, ", ".join(dict.fromkeys(written)))
+        written = list(dict.fromkeys(part.strip() for part in selection.where.split(",") if part.strip()))
+        if not written:
+            raise UsageError(f"--on={selection.where} names nothing.", "Write netns:NAME, local, or a host's name.")
+        return Selected(
+            _each_once(hosts[part].reach if part in hosts else part for part in written), ", ".join(written)
+        )
     if not selection.namespace and not selection.selector:
         raise UsageError(
             "It was not said whom the fault is for.",
@@ -61,7 +64,13 @@ def select(selection: Selection, environment: Environment | None) -> Selected:
         )
     names = ", ".join(matching) if len(matching) <= 3 else f"{len(matching)} hosts"
     where = f" in {selection.namespace}" if selection.namespace else ""
-    return Selected(tuple(reach(host.reach) for host in matching.values()), f"{names}{where}")
+    return Selected(_each_once(host.reach for host in matching.values()), f"{names}{where}")
+
+
+def _each_once(written: Iterable[str]) -> tuple[Target, ...]:
+    """Return the targets; one that is meant twice, as by two names for it, takes the fault once."""
+    targets = {target.name: target for target in map(reach, written)}
+    return tuple(targets.values())
 
 
 def _matches(host: Host, selection: Selection) -> bool:
