@@ -35,8 +35,8 @@ class Session:
     def foreground(self) -> None:
         """Inject, wait, heal and record; raises what the exit code must say if it is not 0."""
         injection = Injection(self._planned(), self._stop, self._tell)
-        self._say(f"{injection.plan.fault.name} {injection.id}: {injection.plan.sentence}")
         with self._signals():
+            self._say(f"{injection.plan.fault.name} {injection.id}: {injection.plan.sentence}")
             try:
                 self._see_through(injection)
             finally:

@@ -192,13 +192,13 @@ def test_interruption_lets_no_command_overtake_the_undoing(
     One at a time here, so that the second target is still waiting for its turn.
     """
     monkeypatch.setattr(lifecycle, "_AT_ONCE", 1)
-    injecting, log = tmp_path / "injecting", tmp_path / "log"
+    log = tmp_path / "log"
     use(
         monkeypatch,
         tmp_path,
         f"""[ "$*" = "-f -" ] || exec $real "$@"
         cat > {tmp_path}/rules
-        if grep -q create {tmp_path}/rules; then touch {injecting}; sleep 1; fi
+        if grep -q create {tmp_path}/rules; then echo begun >> {log}; sleep 1; fi
         $real -f {tmp_path}/rules && echo ended >> {log}""",
     )
     one, other = namespaces(), namespaces()
@@ -208,7 +208,7 @@ def test_interruption_lets_no_command_overtake_the_undoing(
 
     def interrupt() -> None:
         until = clock() + 20
-        while not injecting.exists() and clock() < until:
+        while not log.exists() and clock() < until:
             threading.Event().wait(0.01)
         signal.pthread_kill(main, signal.SIGINT)
 
@@ -216,7 +216,7 @@ def test_interruption_lets_no_command_overtake_the_undoing(
     with pytest.raises(KeyboardInterrupt):
         made.injection.start()
     assert left(one, other) == []
-    assert log.read_text().split() == ["ended"] * 3, "one injected, both undone"
+    assert log.read_text().split() == ["begun", "ended", "ended", "ended"], "one was injected, both undone"
     assert ledger.entries() == ()
 
 
