@@ -50,7 +50,7 @@ def _joined(one: Entry | None, other: Entry) -> Entry:
 
 def _found_at(at: Target) -> list[Entry]:
     try:
-        listing, identity = at.run(tables.LIST), at.identity()
+        listing, identity = "".join(at.run(listing) for listing in tables.LISTS), at.identity()
     except Unreachable:
         return []  # the namespace went away between listing and looking: nothing can be left there
     return [
@@ -62,7 +62,12 @@ def _found_at(at: Target) -> list[Entry]:
             owner="unknown",
             started=0.0,
             deadline=stray.deadline,
-            sites=(Site(at.name, identity, Steps((), (tables.undo(stray.id),), (tables.check(stray.id),))),),
+            sites=(Site(at.name, identity, _steps(stray)),),
         )
         for stray in tables.found(listing)
     ]
+
+
+def _steps(stray: tables.Found) -> Steps:
+    which = stray.id, stray.family, stray.linked
+    return Steps((), tables.removal(*which), tables.checks(*which))

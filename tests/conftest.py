@@ -15,6 +15,7 @@ from runner.targets import Target
 from runner.targets.netns import Netns, reach
 from tests._cli import Speaker
 from tests._network import OURS, Network, network
+from tests._table import listed
 
 _TOOLS = os.environ["PATH"]
 
@@ -92,7 +93,7 @@ def left_behind(*places: Target) -> list[str]:
         patch.setenv("PATH", _TOOLS)
         for at in places:
             with suppress(Unreachable):  # a test may have removed it
-                found += [f"{fault.fault} {fault.id} at {at.name}" for fault in tables.found(at.run(tables.LIST))]
+                found += [f"{fault.fault} {fault.id} at {at.name}" for fault in tables.found(listed(at))]
     return found
 
 
