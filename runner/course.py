@@ -90,15 +90,20 @@ class Course:
             self.errors.append("it was gone before its deadline: somebody else removed it")
 
     def see_end(self) -> None:
-        """Wait for the check that finds the fault no longer live, at most two seconds past the deadline."""
-        limit = max(clock(), self.deadline or 0.0) + _END_LIMIT
+        """Wait for the check that finds the fault no longer live, at most two seconds past the deadline.
+
+        A fault that holds packets back may take as much longer as the last of them needs.
+        """
+        limit = max(clock(), self.deadline or 0.0) + _END_LIMIT + self.site.steps.drains
         while self.ended is None and clock() < limit:
             if self._state() in (State.INERT, State.ABSENT):
                 self.ended, self.ended_how = clock(), "deadline"
             else:
                 threading.Event().wait(_PAUSE)
         if self.ended is None:
-            self.errors.append(f"it was not seen to end within {_END_LIMIT:g} s of its deadline")
+            self.errors.append(
+                f"it was not seen to end within {_END_LIMIT + self.site.steps.drains:g} s of its deadline"
+            )
 
     def see_undone(self) -> None:
         """Note that the fault was ended by undoing it."""

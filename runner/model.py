@@ -12,6 +12,8 @@ from runner.errors import UsageError
 
 __all__ = [
     "DNS_PROBE_ID",
+    "PROBE_ECHO_ID",
+    "PROBE_PORTS",
     "Check",
     "Command",
     "Count",
@@ -26,17 +28,30 @@ __all__ = [
     "Verdict",
     "clock",
     "format_duration",
+    "format_rate",
     "iso",
     "parse_duration",
+    "parse_percent",
+    "parse_rate",
 ]
 
 DNS_PROBE_ID = 0xC4A0
 """The transaction id of every DNS query that chaosctl itself sends: a fault's counters leave it out by that."""
 
+PROBE_ECHO_ID = 0xC4A0
+"""The identifier of every ICMP echo request that chaosctl itself sends, for the same reason."""
+
+PROBE_PORTS = range(0xC4A0, 0xC4E0)
+"""The ports that chaosctl's own connections and datagrams come from, for the same reason."""
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SHORTEST, _LONGEST = 0.001, 365 * 86400.0
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
+_RATE = re.compile(r"(\d+(?:\.\d+)?)(kbit|mbit|gbit)")
+_BITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
+_SLOWEST, _FASTEST = 8e3, 10e9
 _WALL = time.time() - time.monotonic()
 
 
@@ -79,6 +94,37 @@ def format_duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     parts = (hours, "h"), (minutes, "m"), (rest, "s")
     return "".join(f"{number}{unit}" for number, unit in parts if number)
+
+
+def parse_percent(text: object) -> float:
+    """Return a percentage from text such as `10%` or `0.5%`, above 0% and at most 100%.
+
+    Raises UsageError for anything else: a number without its sign too, because 0.1 may be meant as a tenth.
+    """
+    found = _PERCENT.fullmatch(text.strip()) if isinstance(text, str) else None
+    if not found:
+        raise UsageError(f"{text!r} is not a percentage.", "Write a number with its sign: 10% or 0.5%.")
+    percent = float(found[1])
+    if not 0 < percent <= 100:
+        raise UsageError(f"{text!r} is no share of packets.", "A percentage is above 0% and at most 100%.")
+    return percent
+
+
+def parse_rate(text: object) -> float:
+    """Return bits a second from text such as `512kbit`, `1mbit` or `1gbit`; raises UsageError for anything else."""
+    found = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if not found:
+        raise UsageError(f"{text!r} is not a rate.", "Write a number with its unit: 512kbit, 1mbit or 1gbit a second.")
+    rate = float(found[1]) * _BITS[found[2]]
+    if not _SLOWEST <= rate <= _FASTEST:
+        raise UsageError(f"{text!r} is no rate to hold packets to.", "A rate is at least 8kbit and at most 10gbit.")
+    return rate
+
+
+def format_rate(rate: float) -> str:
+    """Return bits a second as people write them: `512kbit`, `1mbit`, `2.5gbit`."""
+    unit = next((unit for unit in ("gbit", "mbit") if rate >= _BITS[unit]), "kbit")
+    return f"{rate / _BITS[unit]:.4g}{unit}"
 
 
 class EndsBy(StrEnum):
@@ -168,6 +214,7 @@ class Count:
 class Steps:
     """All that one fault does at one target, as data: the ledger keeps it before the first of it runs.
 
+    `drains` is how many seconds past the deadline the last of what it took in before may still be on its way.
     `notes` say in full sentences what this way of doing it leaves out.
     """
 
@@ -175,6 +222,7 @@ class Steps:
     undo: tuple[Command, ...]
     checks: tuple[Check, ...]
     count: Count | None = None
+    drains: float = 0.0
     notes: tuple[str, ...] = ()
 
 

@@ -12,11 +12,13 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from runner.errors import UsageError
-from runner.model import parse_duration
+from runner.model import parse_duration, parse_percent, parse_rate
 
-__all__ = ["REQUIRED", "Duration", "Parameter", "build", "parameters"]
+__all__ = ["REQUIRED", "Duration", "Parameter", "Percent", "Rate", "build", "parameters"]
 
 Duration = Annotated[float, parse_duration]
+Percent = Annotated[float, parse_percent]
+Rate = Annotated[float, parse_rate]
 REQUIRED: Any = MISSING
 
 _T = TypeVar("_T")

@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 import pytest
 
 from runner.errors import UsageError
-from runner.model import Verdict, clock, format_duration, iso, parse_duration
+from runner.model import (
+    Verdict,
+    clock,
+    format_duration,
+    format_rate,
+    iso,
+    parse_duration,
+    parse_percent,
+    parse_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +77,43 @@ def test_what_is_written_can_be_read_again() -> None:
     for _ in range(500):
         seconds = round(10 ** chosen.uniform(-2.9, 6), 3)
         assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, rel=0.006, abs=0.001), seconds
+
+
+@pytest.mark.parametrize(("written", "percent"), [("10%", 10), ("0.5%", 0.5), (" 100% ", 100), ("100.0%", 100)])
+def test_percentages_are_read(written: str, percent: float) -> None:
+    assert parse_percent(written) == percent
+
+
+@pytest.mark.parametrize("written", ["10", "", "%", "-1%", "1e1%", "10 %", "ten%", 10, 0.1, True, None])
+def test_shares_without_a_sign_are_refused(written: object) -> None:
+    """0.1 may be meant as a tenth or as a thousandth."""
+    with pytest.raises(UsageError, match="is not a percentage") as refused:
+        parse_percent(written)
+    assert "10% or 0.5%" in refused.value.fix
+
+
+@pytest.mark.parametrize("written", ["0%", "0.0%", "100.1%", "200%"])
+def test_shares_of_nothing_or_of_more_than_all_are_refused(written: str) -> None:
+    with pytest.raises(UsageError, match="no share of packets"):
+        parse_percent(written)
+
+
+@pytest.mark.parametrize(("written", "rate"), [("512kbit", 512e3), ("1mbit", 1e6), ("2.5gbit", 2.5e9), ("8kbit", 8e3)])
+def test_rates_are_read_and_written(written: str, rate: float) -> None:
+    assert parse_rate(written) == rate
+    assert format_rate(rate) == written
+
+
+@pytest.mark.parametrize("written", ["1", "1mb", "1 mbit", "1Mbit", "mbit", "-1mbit", "1mbps", 1000000, None])
+def test_rates_without_a_unit_are_refused(written: object) -> None:
+    with pytest.raises(UsageError, match="is not a rate"):
+        parse_rate(written)
+
+
+@pytest.mark.parametrize("written", ["0kbit", "7.9kbit", "10.1gbit"])
+def test_rates_that_nothing_can_be_held_to_are_refused(written: str) -> None:
+    with pytest.raises(UsageError, match="no rate to hold packets to"):
+        parse_rate(written)
 
 
 def test_moments_are_utc_with_milliseconds() -> None:
