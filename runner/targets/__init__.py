@@ -40,8 +40,8 @@ class Target(Protocol):
         `timeout` is in seconds; `pass_fds` stay open in the command, so that a lock outlives this process.
         """
 
-    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
-        """Return a socket that lives in the target's network."""
+    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
+        """Return a socket that lives in the target's network; raw ones need their protocol, and CAP_NET_RAW."""
 
     def resolver(self) -> Resolver:
         """Return the target's own resolver configuration."""

@@ -30,9 +30,9 @@ class Local:
         """Run a command on this machine."""
         return execute(self.name, command, timeout, pass_fds)
 
-    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
         """Return an ordinary socket."""
-        return socket.socket(family, kind)
+        return socket.socket(family, kind, protocol)
 
     def resolver(self) -> Resolver:
         """Return what /etc/resolv.conf says."""

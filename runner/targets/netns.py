@@ -43,9 +43,9 @@ class Netns:
         """Run a command with the network of the namespace and the files of this machine."""
         return self._inside(lambda: execute(self.name, command, timeout, pass_fds))
 
-    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind) -> socket.socket:
+    def socket(self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
         """Return a socket of the namespace; it stays there whichever thread uses it."""
-        return self._inside(lambda: socket.socket(family, kind))
+        return self._inside(lambda: socket.socket(family, kind, protocol))
 
     def resolver(self) -> Resolver:
         """Return /etc/netns/NAME/resolv.conf where there is one, else the machine's."""
