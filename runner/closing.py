@@ -17,7 +17,7 @@ from runner.progress import EVENTS, tell
 from runner.redaction import Redactor
 from runner.run import Run
 
-__all__ = ["Closing"]
+__all__ = ["Closing", "bug"]
 
 _STATUS = {Verdict.PASS: "completed", Verdict.FAIL: "completed", Verdict.ABORTED: "interrupted"}
 
@@ -38,7 +38,7 @@ class Closing:
         """Note that the run began, so that one that is killed is seen as one that never ended."""
         about = self._run.experiment(self._experiment, self._configuration, self._path)
         start = {"run": self._run.id, "experiment": about, "origin": self._run.origin(), "started": self._run.started}
-        sink.begin(Start.model_validate(start), self._store())
+        sink.begin(Start.model_validate(self._redactor.clean_record(start)), self._store())
 
     def finish(self, journal: dict[str, Any], traffic: Callable[[float, float], Any]) -> int:
         """Heal what is live, judge, store and tell; returns the exit code.
@@ -51,10 +51,8 @@ class Closing:
             click.echo(f"chaosctl: {error}", err=True)
             return error.exit_code
         except Exception as error:  # noqa: BLE001 - the control's outermost edge
-            if os.environ.get("CHAOSCTL_DEBUG"):
-                traceback.print_exc()
-            click.echo(f"chaosctl: a bug of ours while the run was closed: {type(error).__name__}: {error}", err=True)
-            return 4
+            click.echo(f"chaosctl: {bug(error)}", err=True)
+            return ChaosctlError.exit_code
 
     def _finished(self, journal: dict[str, Any], traffic: Callable[[float, float], Any]) -> int:
         run = self._run
@@ -65,7 +63,7 @@ class Closing:
             run.fail(Inconclusive(told))
         run.residue += _rollback_problems(journal)
         self._read_traffic(traffic)
-        data = run.record(self._experiment, self._configuration, self._redactor.clean(journal), self._path)
+        data = self._redactor.clean_record(run.record(self._experiment, self._configuration, journal, self._path))
         delivery = sink.finish(Record.model_validate(data), self._store())
         record = delivery.record
         assert record and record.judgement  # noqa: S101, PT018 - finish() judges what it keeps
@@ -93,6 +91,16 @@ class Closing:
         return chosen.store_url() if chosen else ""
 
 
+def bug(error: Exception) -> ChaosctlError:
+    """Return an error that nobody foresaw, as one a person can act on."""
+    if os.environ.get("CHAOSCTL_DEBUG"):
+        traceback.print_exception(error)
+    return ChaosctlError(
+        f"A bug of ours stopped this run: {type(error).__name__}: {error}.",
+        "CHAOSCTL_DEBUG=1 shows where. `chaosctl faults` shows whether anything is live.",
+    )
+
+
 def _journal_problems(journal: Mapping[str, Any]) -> list[str]:
     """Return what Chaos Toolkit's own status and exit code pass over in silence."""
     found = []
@@ -111,15 +119,15 @@ def _journal_problems(journal: Mapping[str, Any]) -> list[str]:
 
 
 def _rollback_problems(journal: Mapping[str, Any]) -> list[str]:
-    declared = journal["experiment"].get("rollbacks") or []
+    declared = [activity.get("name") or activity["ref"] for activity in journal["experiment"].get("rollbacks") or []]
     played = {step["activity"]["name"]: step.get("status") for step in journal["rollbacks"]}
     if not journal["run"]:
         return []
     return [
-        f"The rollback {activity['name']!r} {'failed' if activity['name'] in played else 'was not played'}: "
+        f"The rollback {name!r} {'failed' if name in played else 'was not played'}: "
         f"do by hand what it says in the experiment."
-        for activity in declared
-        if played.get(activity["name"]) != "succeeded"
+        for name in declared
+        if played.get(name) != "succeeded"
     ]
 
 

@@ -7,6 +7,7 @@ the run crashes.
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,23 +20,24 @@ from chaoslib.exceptions import InterruptExecution
 from chaoslib.run import EventHandlerRegistry, RunEventHandler
 
 from runner import lifecycle
-from runner.closing import Closing
-from runner.errors import Aborted, ChaosctlError
+from runner.closing import Closing, bug
+from runner.errors import Aborted, ChaosctlError, Inconclusive
 from runner.experiment import check, extension, requests
 from runner.following import followers, traffic
+from runner.interruption import Interruption
 from runner.plan import Request
 from runner.progress import EVENTS, SOURCE
 from runner.run import Run
 
 __all__ = [
+    "after_activity_control",
     "after_method_control",
     "before_activity_control",
     "before_experiment_control",
     "before_method_control",
+    "before_rollback_control",
     "configure_control",
 ]
-
-_SIGNALS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: SystemExit, signal.SIGHUP: SystemExit}
 
 
 class _Session(RunEventHandler):
@@ -50,12 +52,14 @@ class _Session(RunEventHandler):
         self.run = Run(self.path.stem or experiment["title"], how)
         self.closing = Closing(self.run, experiment, configuration, secrets, str(self.path))
         self._requests: list[Request] = []
-        self._ours = False
+        self._interruption = Interruption(self._stopped)
+        self._rolling_back = False
         self._watching: threading.Event | None = None
 
     def open(self) -> None:
         """Choose the environment and note that the run began; what says no is kept for `begin`."""
-        try:
+        self._interruption.install()
+        with self._caught():
             if self.path.is_file():
                 check(self.path)
             self.run.choose()
@@ -63,12 +67,8 @@ class _Session(RunEventHandler):
             filled = substitute(self.experiment, self.configuration, self.secrets)
             self.run.extension = extension(filled)
             self._requests = requests(filled)
-        except ChaosctlError as error:
-            self.run.fail(error)
-        try:
+        with self._caught():
             self.closing.begin()
-        except ChaosctlError as error:
-            self.run.fail(error)
 
     def begin(self) -> None:
         """Start to sample, or stop the run before anything was touched."""
@@ -77,8 +77,31 @@ class _Session(RunEventHandler):
             self.run.follow(followers(self.experiment, self.configuration, self.secrets, self.run.extension))
             self.run.refuse_short(self._requests)
 
+    def roll_back(self) -> None:
+        """Let rollbacks be played from here on, whatever came before."""
+        self._rolling_back = True
+
+    def enter_activity(self) -> None:
+        """Let nothing more happen once the run has a problem."""
+        self.go_on()
+        self._interruption.pause(goes_on=not self._rolling_back)
+
+    def start_activity(self, activity: Any) -> None:  # noqa: ARG002 - Chaos Toolkit's signature
+        """Note that the pause before an activity is over."""
+        self._interruption.pause(goes_on=False)
+
+    def activity_completed(self, activity: Any, run: Any) -> None:  # noqa: ARG002 - Chaos Toolkit's signature
+        """Note that what comes now is the pause after an activity."""
+        self._interruption.pause(goes_on=not self._rolling_back)
+
+    def leave_activity(self) -> None:
+        """Note that an activity has ended, with its pauses."""
+        self._interruption.pause(goes_on=False)
+
     def go_on(self) -> None:
         """Raise what makes Chaos Toolkit stop where the run has a problem or was stopped."""
+        if self._rolling_back:
+            return
         if self.run.problem:
             raise InterruptExecution(self.run.problem.message)
         if lifecycle.stopping.is_set():
@@ -87,14 +110,19 @@ class _Session(RunEventHandler):
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Do something of ours: a signal waits until it is done, an error becomes the run's problem and stops it."""
-        self._ours = True
+        with self._interruption.held(), self._caught():
+            yield
+        self.go_on()
+
+    @contextmanager
+    def _caught(self) -> Iterator[None]:
+        """Keep an error as the run's problem: Chaos Toolkit would swallow it and go on with nobody watching."""
         try:
             yield
         except ChaosctlError as error:
             self.run.fail(error)
-        finally:
-            self._ours = False
-        self.go_on()
+        except Exception as error:  # noqa: BLE001 - the control's outermost edge
+            self.run.fail(bug(error))
 
     def see_to_the_end(self) -> None:
         """After the method: see every fault end, and the service recover."""
@@ -107,25 +135,19 @@ class _Session(RunEventHandler):
             self._watching.set()
 
     def watch(self) -> None:
-        """Have a thread heal at once if the run goes blind while a fault is live."""
-        self._watching = self.run.watchdog(lambda: None if self._ours else os.kill(os.getpid(), signal.SIGTERM))
+        """Have a thread heal at once where the run is stopped or goes blind, and end a pause that goes on."""
+        self._watching = self.run.watchdog(self._interruption.end_pause)
 
-    def on_signal(self, number: int, _frame: object) -> None:
-        """Heal as soon as possible; between our own steps, make Chaos Toolkit stop as well.
-
-        Only the first signal does: a second one in the midst of its clean-up would make it drop the journal.
-        """
-        self.run.fail(Aborted(f"Stopped by {signal.Signals(number).name}.", "What was live was undone at once."))
-        heard = lifecycle.stopping.is_set()
-        lifecycle.stopping.set()
-        if not self._ours and not heard:
-            raise _SIGNALS[signal.Signals(number)]
+    def _stopped(self, number: signal.Signals) -> None:
+        self.run.fail(Aborted(f"Stopped by {number.name}.", "What was live was undone at once."))
 
     def finish(self, journal: dict[str, Any]) -> None:
         """Heal what is live whatever happened, write the record, and hand Chaos Toolkit verdict and exit code."""
-        self._ours = True
+        self._interruption.hold()
         if self._watching:
             self._watching.set()
+        if isinstance(crash := sys.exception(), Exception):
+            self.run.fail(Inconclusive(f"Chaos Toolkit crashed: {type(crash).__name__}: {crash}."))
         if any(not injection.finished for injection in lifecycle.injections):
             lifecycle.stopping.set()
         code = self.closing.finish(journal, lambda start, end: traffic(self.run.extension, start, end))
@@ -151,8 +173,6 @@ def configure_control(experiment: Any, configuration: Any, secrets: Any, event_r
     session = _Session(experiment, configuration, secrets)
     _sessions.append(session)
     event_registry.register(session)
-    for number in _SIGNALS:
-        signal.signal(number, session.on_signal)
     session.open()
 
 
@@ -171,7 +191,12 @@ def before_method_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit
 
 def before_activity_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
     """Let nothing more happen once the run has a problem."""
-    _sessions[-1].go_on()
+    _sessions[-1].enter_activity()
+
+
+def after_activity_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
+    """Note that the activity and its pauses are over."""
+    _sessions[-1].leave_activity()
 
 
 def after_method_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
@@ -179,6 +204,11 @@ def after_method_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit'
     session = _sessions[-1]
     with session.kept():
         session.see_to_the_end()
+
+
+def before_rollback_control(context: Any) -> None:  # noqa: ARG001 - Chaos Toolkit's signature
+    """Let rollbacks be played, also where the run has a problem."""
+    _sessions[-1].roll_back()
 
 
 def _path() -> Path:

@@ -54,7 +54,7 @@ class Engine:
                     stderr=errors,
                 )
             os.close(writing)
-            with _passed_on(child):
+            with _passed_on(child), _seen_out(child):
                 yield from map(json.loads, pipe)
                 code = child.wait()
             yield {"what": "exit", "code": code, "log": log.read_text()}
@@ -78,6 +78,17 @@ def _passed_on(child: "subprocess.Popen[bytes]") -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _seen_out(child: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Leave no run behind that nobody follows any more."""
+    try:
+        yield
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait()
 
 
 def _with_control(experiment: dict[str, Any], scratch: Path) -> Path:

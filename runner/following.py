@@ -7,8 +7,10 @@ from typing import Any
 
 from chaoslib import substitute
 from chaoslib.activity import run_activity
+from chaoslib.exceptions import ChaosException
 from chaoslib.hypothesis import within_tolerance
 
+from runner.errors import ChaosctlError
 from runner.experiment import Extension
 from runner.sampler import Follower, Polled, Source
 
@@ -26,7 +28,11 @@ def followers(experiment: Mapping[str, Any], configuration: Any, secrets: Any, e
         tolerance = substitute(probe["tolerance"], configuration, secrets)
 
         def within(value: Any, tolerance: Any = tolerance) -> bool:
-            return bool(within_tolerance(deepcopy(tolerance), value, configuration, secrets))
+            try:
+                return bool(within_tolerance(deepcopy(tolerance), value, configuration, secrets))
+            except (ChaosException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                told = f"{value!r} cannot be held against the tolerance {tolerance!r}: {error}"
+                raise ChaosctlError(told) from error
 
         source = _source(probe, configuration, secrets)
         made.append(Follower(probe["name"], source, tolerance, within, extension.is_hard(probe["name"])))
@@ -53,4 +59,11 @@ def _source(probe: Mapping[str, Any], configuration: Any, secrets: Any) -> Sourc
         source: Source | None = follow(provider["func"], arguments) if follow else None
         if source:
             return source
-    return Polled(probe["name"], lambda: run_activity(dict(probe), configuration, secrets))
+
+    def ask() -> Any:
+        try:
+            return run_activity(dict(probe), configuration, secrets)
+        except ChaosException as error:
+            raise ChaosctlError(str(error)) from error
+
+    return Polled(probe["name"], ask)

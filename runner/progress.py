@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import threading
 from contextlib import suppress
 from typing import Any
 
@@ -19,6 +20,7 @@ SOURCE = "CHAOSCTL_EXPERIMENT"
 told: list[dict[str, Any]] = []
 """All that was told with a sentence, in the shape of reports.record.Event: the timeline of this process's run."""
 
+_ONE_AT_A_TIME = threading.RLock()
 _LOG = logging.getLogger("chaostoolkit")
 
 
@@ -29,7 +31,9 @@ def tell(what: str, sentence: str = "", **data: Any) -> None:
         told.append({"at": now, "what": what, "detail": sentence})
     if descriptor := os.environ.get(EVENTS):
         line = json.dumps({"at": now, "what": what, "sentence": sentence, **data}) + "\n"
-        with suppress(BrokenPipeError):  # the view was closed; the run goes on
-            os.write(int(descriptor), line.encode())
+        with suppress(BrokenPipeError), _ONE_AT_A_TIME:  # the view was closed; the run goes on
+            rest = line.encode()
+            while rest:  # a signal may cut a long line short
+                rest = rest[os.write(int(descriptor), rest) :]
     elif sentence:
         _LOG.info("%s: %s", what, sentence)

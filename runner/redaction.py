@@ -7,6 +7,10 @@ from typing import Any
 __all__ = ["Redactor"]
 
 _SHORTEST = 3
+_FREE = {
+    *("detail", "error", "evidence", "journal", "message", "notes", "parameters", "path"),
+    *("query", "reason", "residue", "sentence", "tags", "title", "tolerance", "values"),
+}
 _HIDDEN = "***"
 
 
@@ -29,6 +33,14 @@ class Redactor:
         if isinstance(value, float) and not math.isfinite(value):
             return str(value)
         return value if value is None or isinstance(value, bool | int | float) else self.clean(str(value))
+
+    def clean_record(self, value: Any) -> Any:
+        """Return a record's data with its free text cleaned; words that mean something, as `before`, are left."""
+        if isinstance(value, Mapping):
+            return {k: self.clean(v) if k in _FREE else self.clean_record(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.clean_record(entry) for entry in value]
+        return value
 
 
 def _texts(value: Any) -> Iterator[str]:

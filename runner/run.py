@@ -18,6 +18,7 @@ __all__ = ["Run"]
 
 _BASELINE_PATIENCE = 15.0
 _STREAK = 5
+_LOOK_EVERY = 0.2
 
 
 class Run:
@@ -96,6 +97,8 @@ class Run:
             except Residue as error:
                 self.residue.append(error.message)
                 tell("residue", error.message)
+            except ChaosctlError as error:
+                self.fail(error)
 
     def watch_recovery(self) -> None:
         """Wait until every probe is steady again, or twice the objective has passed: later earns nothing more."""
@@ -115,17 +118,23 @@ class Run:
             self.fail(error)
 
     def watchdog(self, interrupt: Callable[[], None]) -> threading.Event:
-        """Heal at once when the run goes blind while a fault is live; returns the event that ends the watching."""
+        """Heal at once when the run is stopped or goes blind while a fault is live; returns the event that ends this.
+
+        The main thread cannot do it: Chaos Toolkit pauses after an activity even where a signal ended it. So it is
+        interrupted again and again, until that ends.
+        """
         ended = threading.Event()
 
         def watch() -> None:
-            while not ended.wait(0.2):
+            while not lifecycle.stopping.is_set():
+                if ended.wait(_LOOK_EVERY):
+                    return
                 if self.sampler.blind and any(not injection.finished for injection in lifecycle.injections):
                     self.fail(Inconclusive(f"{self.sampler.blind}: the run is blind, so the fault was healed at once."))
                     lifecycle.stopping.set()
-                    self.heal()
-                    interrupt()
-                    return
+            self.heal()
+            while not ended.wait(_LOOK_EVERY):
+                interrupt()
 
         threading.Thread(target=watch, daemon=True).start()
         return ended

@@ -4,6 +4,7 @@ Chaos Toolkit looks before and after the method; what happens in between it neve
 that takes its samples as they settle, so that a deviation during the fault is in the record.
 """
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from runner.model import Outcome, Sample, clock
 __all__ = ["Follower", "Polled", "Sampler", "Source"]
 
 _BLIND_AFTER = 3
+_LONGEST = 200
 _GAP = 1.5
 _KNOWN = Outcome.GOOD, Outcome.BAD, Outcome.REPEATED
 
@@ -51,7 +53,10 @@ class Polled:
         """Return the sample of now, once its interval has passed."""
         if end - start < self.interval:
             return []
-        return [Sample(end, Outcome.GOOD, self._ask())]
+        value = self._ask()
+        if isinstance(value, float) and not math.isfinite(value):
+            return [Sample(end, Outcome.NAN, None, f"it gave {value}")]
+        return [Sample(end, Outcome.GOOD, value)]
 
     def close(self) -> None:
         """Nothing is held."""
@@ -129,9 +134,15 @@ class Follower:
         }
 
     def _judged(self, sample: Sample) -> Sample:
-        if sample.outcome is not Outcome.GOOD or self._within(sample.value):
+        if sample.outcome is not Outcome.GOOD:
             return sample
-        return Sample(sample.at, Outcome.BAD, sample.value, sample.detail)
+        outcome = Outcome.GOOD if self._within(sample.value) else Outcome.BAD
+        return Sample(sample.at, outcome, _recorded(sample.value), sample.detail)
+
+
+def _recorded(value: Any) -> Any:
+    """Return a value as the record can hold it; a probe may give anything, an HTTP response is a mapping."""
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)[:_LONGEST]
 
 
 class Sampler:

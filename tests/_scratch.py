@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from runner import tables
 from runner.errors import ChaosctlError
 from runner.fault import Fault
-from runner.lifecycle import Injection
+from runner.lifecycle import Injection, action
 from runner.model import Command, EndsBy, Look, ProbeCall, Sight, Steps, clock
 from runner.plan import plan
 from runner.targets import Target
@@ -52,6 +52,9 @@ def look(at: Target, before: Look | None, unseen: bool, odd: bool) -> Look:
     present = "elements = {" in listed(at) and not unseen
     shown = "armed" if present else "nothing armed"
     return Look(asked, clock(), Sight.PRESENT if present else Sight.ABSENT, f"{at.name} has {shown}")
+
+
+scratch = action(Scratch)
 
 
 class Scratched:

@@ -36,8 +36,8 @@ def command(
     for path in experiments:
         events = Engine(path, variables, environment, journal_path).events()
         ended.append(follow(events, live=sys.stderr.isatty() and output == "text"))
-        if output == "text":
-            click.echo(ended[-1].text)
+        if output == "text" or ended[-1].record is None:
+            click.echo(ended[-1].text, err=ended[-1].record is None)
         if ended[-1].code in (5, 6):
             break
     if output == "json":

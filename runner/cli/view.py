@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from runner.errors import ChaosctlError, UsageError
 from runner.model import Outcome, clock, format_duration
 
 __all__ = ["Ended", "follow"]
@@ -71,10 +72,13 @@ def _ended(event: dict[str, Any]) -> Ended:
 
 
 def _unrecorded(event: dict[str, Any]) -> Ended:
-    """A run that ended without a record: Chaos Toolkit refused it, or it was killed."""
-    tail = "\n".join(event["log"].strip().splitlines()[-5:])
-    code = 4 if event["code"] in (0, 1) or event["code"] < 0 else event["code"]
-    return Ended(code, None, f"The run left no record (its process ended with {event['code']}).\n{tail}")
+    """A run that ended without a record: Chaos Toolkit refused it before it began, or it was killed."""
+    code, tail = event["code"], "\n".join(event["log"].strip().splitlines()[-5:])
+    if code == 1 and "Traceback" not in event["log"]:
+        return Ended(UsageError.exit_code, None, f"chaosctl: Chaos Toolkit refused the experiment:\n{tail}")
+    told = f"chaosctl: The run left no record: its process ended with {code}.\n{tail}"
+    fix = "  What it injected ends by itself at its deadline; `chaosctl faults` shows what is left."
+    return Ended(code if code > 1 else ChaosctlError.exit_code, None, f"{told}\n{fix}")
 
 
 def _live(events: Iterable[dict[str, Any]], seen: _Seen) -> Iterator[dict[str, Any]]:
