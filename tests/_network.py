@@ -24,7 +24,7 @@ ZONE = {
     "kubernetes.default.svc.cluster.local": "10.0.0.6,fd00::6",
 }
 OURS = f"p{os.getpid()}"
-"""In the name of every namespace that this test process makes, so that others on the machine are not mistaken for it."""
+"""In the name of every namespace that this test process makes, so that others here are not mistaken for it."""
 
 SERVER_V4, SERVER_V6 = "10.99.7.2", "fd99:7::2"
 

@@ -101,7 +101,14 @@ def test_fault_that_is_too_short_to_be_seen_is_refused() -> None:
 
 
 def test_killed_run_is_seen_as_one_that_never_ended(lab: Lab) -> None:
-    argv = [tool("chaos"), "--no-version-check", "--no-log-file", "run", *variables(duration="6s", service="payment-stale"), str(EXPERIMENT)]
+    argv = [
+        tool("chaos"),
+        "--no-version-check",
+        "--no-log-file",
+        "run",
+        *variables(duration="6s", service="payment-stale"),
+        str(EXPERIMENT),
+    ]
     run = subprocess.Popen(argv, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert run.stderr
     assert any("effective" in line for line in run.stderr)
