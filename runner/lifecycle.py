@@ -76,10 +76,15 @@ class Injection:
             raise
 
     def wait(self) -> None:
-        """Wait until the deadline has passed everywhere or `stop` is set, watching that the fault stays in place."""
+        """Wait until the deadline has passed everywhere or `stop` is set, watching that the fault stays in place.
+
+        Where somebody else has removed it everywhere, there is nothing left to wait for.
+        """
         while not self.stop.is_set() and (left := self.deadline - clock()) > 0:
             if not self.stop.wait(min(left, _WATCH_EVERY)):
                 self._each(Course.watch)
+            if all(course.ended for course in self.courses):
+                return
 
     def finish(self) -> None:
         """End what has not ended, see the effect gone, read the counts, undo, and close the ledger's entry.

@@ -1,5 +1,6 @@
 """`chaosctl inject FAULT`: one fault, from the look before to the look after."""
 
+import sys
 from typing import Any
 
 import click
@@ -21,8 +22,8 @@ class _Faults(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(names())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        return _command(fault(cmd_name)) if cmd_name in names() else None
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:  # noqa: ARG002 - click's signature
+        return _command(fault(cmd_name))
 
 
 @click.group(cls=_Faults)
@@ -45,7 +46,7 @@ def _command(declared: type[Fault]) -> click.Command:
 
     options = [_option(parameter) for parameter in (*parameters(declared), *parameters(Selection))]
     options.append(click.Option(["--duration"], metavar="TIME", help="How long: 90s, 2m. Default: the environment's."))
-    built = click.command(declared.name, help=declared.__doc__)(run)
+    built = click.command(declared.name, help=sys.modules[declared.__module__].__doc__)(run)
     built.params = [*options, *built.params]
     return built
 
