@@ -209,7 +209,7 @@ def load() -> Configuration:
 
 def read(path: Path) -> Configuration:
     """Return one file's configuration, or raise InvalidFile."""
-    return Document.read(path).validated(Configuration)
+    return Document.read(path).validated(Configuration, "`chaosctl schema` prints all that chaosctl.yaml may say.")
 
 
 def current(name: str = "") -> Chosen:

@@ -14,6 +14,9 @@ __all__ = ["Document"]
 
 _M = TypeVar("_M", bound=BaseModel)
 Place = Iterable[str | int]
+_MEND = "Mend the file there; indentation, quotes and brackets are what YAML is particular about."
+_TOLD = {"extra_forbidden": "is not a key that is known here.", "missing": "is missing here."}
+_KINDS: dict[type, str] = {dict: "keys and values", list: "a list"}
 
 
 @dataclass(frozen=True)
@@ -31,24 +34,25 @@ class Document:
             text = path.read_text()
             return cls(path, yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader))
         except OSError as error:
-            raise InvalidFile(str(path), "file", f"cannot be read: {error.strerror}") from error
+            fix = "Name a file that is there, and that this user may read."
+            raise InvalidFile(str(path), "file", f"cannot be read: {error.strerror}.", fix) from error
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise InvalidFile(f"{path}:{line}", "syntax", error.problem or "not YAML") from error
+            raise InvalidFile(f"{path}:{line}", "syntax", f"{error.problem or 'not YAML'}.", _MEND) from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise InvalidFile(str(path), "syntax", f"not YAML: {' '.join(str(error).split())}") from error
+            raise InvalidFile(str(path), "syntax", f"not YAML: {' '.join(str(error).split())}.", _MEND) from error
 
-    def validated(self, model: type[_M]) -> _M:
+    def validated(self, model: type[_M], fix: str = "") -> _M:
         """Return the document as that model; raises InvalidFile for the first thing that does not fit."""
         try:
             return model.model_validate(self.data or {})
         except ValidationError as error:
-            raise self.invalid(error) from error
+            raise self.invalid(error, fix) from error
 
-    def invalid(self, error: ValidationError, below: Place = ()) -> InvalidFile:
+    def invalid(self, error: ValidationError, fix: str, below: Place = ()) -> InvalidFile:
         """Return the error that names what pydantic found first; `below` is where in the file it looked."""
         first = error.errors()[0]
-        return self.wrong([*below, *first["loc"]], _expected(first["msg"], first["input"]))
+        return self.wrong([*below, *first["loc"]], _expected(first), fix)
 
     def wrong(self, place: Place, expected: str, fix: str = "") -> InvalidFile:
         """Return the error for one place in the file: keys and list positions from the top."""
@@ -74,7 +78,10 @@ def _children(node: yaml.Node | None, step: str | int) -> Iterator[tuple[yaml.No
         yield node.value[step], node.value[step]
 
 
-def _expected(message: str, given: object) -> str:
-    text = message.removeprefix("Value error, ")
-    shown = repr(given) if isinstance(given, str | int | float | bool) else f"a {type(given).__name__}"
-    return f"{text} (got {shown})"
+def _expected(found: Any) -> str:
+    """Return what pydantic expected, in words for people who write YAML."""
+    if told := _TOLD.get(found["type"]):
+        return told
+    given = found["input"]
+    shown = repr(given) if isinstance(given, str | int | float | bool) else _KINDS.get(type(given), "nothing")
+    return f"{found['msg'].removeprefix('Value error, ').rstrip('.')} (this is {shown})."

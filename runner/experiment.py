@@ -21,6 +21,7 @@ from runner.plan import Request, read
 __all__ = ["CONTROL", "Events", "Extension", "check", "experiment_hash", "extension", "has_control", "requests"]
 
 CONTROL = {"name": "chaosctl", "provider": {"type": "python", "module": "runner.control"}}
+_MODEL = "experiments/network-dns.yaml is a model to copy."
 _KEYS = {
     "": "version title description tags configuration secrets contributions controls extensions "
     "steady-state-hypothesis method rollbacks runtime dry",
@@ -67,13 +68,13 @@ def check(path: Path) -> dict[str, Any]:
     """
     document = Document.read(path)
     if not isinstance(document.data, dict):
-        raise document.wrong([], "an experiment is a mapping with title, description and method")
+        raise document.wrong([], "an experiment is keys and values: title, description, method and others.", _MODEL)
     experiment: dict[str, Any] = document.data
     _check_keys(document, experiment, [], "")
     for key in ("controls", "extensions"):
         for position, entry in enumerate(_listed(document, experiment.get(key), [key])):
             if not isinstance(entry, dict):
-                raise document.wrong([key, position], "expected keys and values here")
+                raise document.wrong([key, position], "expected keys and values here.", _MODEL)
     hypothesis = experiment.get("steady-state-hypothesis") or {}
     _check_keys(document, hypothesis, ["steady-state-hypothesis"], "hypothesis")
     for section, activities in (
@@ -137,7 +138,7 @@ def experiment_hash(experiment: Mapping[str, Any], configuration: Mapping[str, A
 
 def _listed(document: Document, value: Any, place: Sequence[str | int]) -> list[Any]:
     if not isinstance(value, list | None):
-        raise document.wrong(place, "expected a list here, each entry behind a dash")
+        raise document.wrong(place, "expected a list here, each entry behind a dash.", _MODEL)
     return value or []
 
 
@@ -149,19 +150,19 @@ def _check_activities(document: Document, activities: Sequence[Any], section: Se
         arguments = (activity.get("provider") or {}).get("arguments") or {}
         for key in arguments if isinstance(arguments, dict) else ():
             if not isinstance(key, str):
-                told = f"the argument {key!r} is no name: YAML reads on, off, yes and no as true and false"
+                told = f"the argument {key!r} is no name: YAML reads on, off, yes and no as true and false."
                 raise document.wrong([*place, "provider", "arguments"], told, "Write `where:` for the target.")
 
 
 def _check_keys(document: Document, mapping: Any, place: Sequence[str | int], kind: str) -> None:
     known = _KEYS[kind].split()
     if not isinstance(mapping, dict):
-        raise document.wrong(place, "expected keys and values here")
+        raise document.wrong(place, "expected keys and values here.", _MODEL)
     for key in mapping:
         if key not in known and not str(key).startswith("x-"):
             near = difflib.get_close_matches(str(key), known, 1)
             meant = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(known)}."
-            raise document.wrong([*place, key], "is not a key that Chaos Toolkit knows; it would be ignored", meant)
+            raise document.wrong([*place, key], "is not a key that Chaos Toolkit knows; it would be ignored.", meant)
 
 
 def _check_extension(
@@ -172,8 +173,10 @@ def _check_extension(
     try:
         parsed = Extension.model_validate(known)
     except ValidationError as error:
-        raise document.invalid(error, place) from error
+        known_here = f"Known in the extension: {', '.join(Extension.model_fields)}."
+        raise document.invalid(error, known_here, place) from error
     names = [probe.get("name") for probe in hypothesis.get("probes") or []]
     for name in parsed.hard or ():
         if name not in names:
-            raise document.wrong([*place, "hard"], f"no probe of the hypothesis is called {name!r}")
+            known_probes = f"Its probes are: {', '.join(map(repr, names)) or 'none'}."
+            raise document.wrong([*place, "hard"], f"no probe of the hypothesis is called {name!r}.", known_probes)

@@ -41,7 +41,7 @@ DNS_PROBE_ID = 0xC4A0
 PROBE_ECHO_ID = 0xC4A0
 """The identifier of every ICMP echo request that chaosctl itself sends, for the same reason."""
 
-PROBE_PORTS = range(0xC4A0, 0xC4E0)
+PROBE_PORTS = range(0xC4A0, 0xC520)
 """The ports that chaosctl's own connections and datagrams come from, for the same reason."""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -54,6 +54,7 @@ def main() -> None:
         error.show()
         sys.exit(2)
     except click.Abort:
+        click.echo("chaosctl: Stopped. `chaosctl faults` shows whether anything is live.", err=True)
         sys.exit(5)
     except ChaosctlError as error:
         click.echo(f"chaosctl: {error.message}", err=True)

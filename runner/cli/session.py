@@ -153,7 +153,10 @@ class Session:
             "faults": [injection.account()],
         }
         chosen = injection.plan.chosen
-        spool.put(Record.model_validate(data), chosen.store_url() if chosen else "")
+        try:
+            spool.put(Record.model_validate(data), chosen.store_url() if chosen else "")
+        except ChaosctlError as error:
+            click.echo(f"chaosctl: The record of this was not kept. {error}", err=True)
 
 
 class _Countdown:

@@ -90,15 +90,15 @@ def test_environment_that_is_not_defined_is_never_passed_over(
 @pytest.mark.parametrize(
     ("lab", "field", "told"),
     [
-        ("kind: lab, host: {}", "host", "Extra inputs are not permitted"),
+        ("kind: lab, host: {}", "host", "is not a key that is known here"),
         ("kind: staging", "kind", "'lab', 'preproduction' or 'production'"),
-        ("", "kind", "Field required"),
+        ("", "kind", "is missing here"),
         ("kind: lab, duration: 90", "duration", "90 is not a duration"),
         ("kind: lab, duration: 90.5", "duration", "90.5 is not a duration"),
         ("kind: lab, duration: 0s", "duration", "no time to wait for"),
         ("kind: lab, guardrails: {max_targets: 0}", "guardrails.max_targets", "greater than or equal to 1"),
         ("kind: lab, prometheus: {url: nowhere}", "prometheus.url", "valid URL"),
-        ("kind: lab, kubernetes: {context: x}", "kubernetes.uid", "Field required"),
+        ("kind: lab, kubernetes: {context: x}", "kubernetes.uid", "is missing here"),
         ("kind: lab, store: {url: x, password: hunter2}", "store.password", "valid dictionary"),
         ("kind: lab, store: {url: x, password: {}}", "store.password", "one of the two"),
     ],
@@ -114,7 +114,7 @@ def test_what_cannot_be_meant_is_named(tmp_path: Path, lab: str, field: str, tol
 
 def test_misspelt_key_at_the_top_is_named(tmp_path: Path) -> None:
     own(tmp_path, "default: lab\nenviroments: {}\n")
-    with pytest.raises(InvalidFile, match=r"chaosctl\.yaml:2: enviroments: Extra inputs are not permitted"):
+    with pytest.raises(InvalidFile, match=r"chaosctl\.yaml:2: enviroments: is not a key that is known here"):
         load()
 
 

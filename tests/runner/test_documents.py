@@ -44,11 +44,11 @@ def test_json_is_yaml(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "field", "expected"),
     [
-        ("name: a\nnmae: b\n", 2, "nmae", "Extra inputs are not permitted (got 'b')"),
-        ("name: 5\n", 1, "name", "Input should be a valid string (got 5)"),
+        ("name: a\nnmae: b\n", 2, "nmae", "is not a key that is known here."),
+        ("name: 5\n", 1, "name", "Input should be a valid string (this is 5)."),
         ("inner:\n  - count: 1\n  - count: x\n", 3, "inner.1.count", "valid integer"),
-        ("inner:\n  - count: 1\n  -\n    other: 2\n", 4, "inner.1.count", "Field required (got a dict)"),
-        ("\n\ninner: {a: 1}\n", 3, "inner", "valid list (got a dict)"),
+        ("inner:\n  - count: 1\n  -\n    other: 2\n", 4, "inner.1.count", "is missing here."),
+        ("\n\ninner: {a: 1}\n", 3, "inner", "valid list (this is keys and values)."),
         ("- a\n- b\n", 1, "file", "valid dictionary"),
         ("name: [a\n", 2, "syntax", "expected ',' or ']'"),
         ("a: 1\n---\nb: 2\n", 2, "syntax", "but found another document"),
@@ -60,7 +60,8 @@ def test_what_does_not_fit_is_named_with_file_line_and_field(
 ) -> None:
     path = file(tmp_path, text)
     with pytest.raises(InvalidFile) as invalid:
-        Document.read(path).validated(Outer)
+        Document.read(path).validated(Outer, "Mend it.")
+    assert invalid.value.fix
     assert expected in invalid.value.expected
     assert (invalid.value.where, invalid.value.field) == (f"{path}:{line}", field)
 

@@ -70,7 +70,12 @@ def test_good_experiment_is_returned(tmp_path: Path) -> None:
         ("func: resolves,", "fnc: resolves,", "steady-state-hypothesis.probes.0.provider.fnc", "'func'"),
         ("name: break it", "nam: break it", "method.0.nam", "Did you mean 'name'?"),
         ("where: local", "on: local", "method.0.provider.arguments", "Write `where:` for the target."),
-        ("objective: 10s", "objectve: 10s", "extensions.0.objectve", "Extra inputs"),
+        (
+            "objective: 10s",
+            "objectve: 10s",
+            "extensions.0.objectve",
+            "Known in the extension: name, service, objective",
+        ),
         ("objective: 10s", "objective: 10", "extensions.0.objective", "10 is not a duration"),
         ("objective: 10s", "slo: 100", "extensions.0.slo", "less than 100"),
         ("objective: 10s", "tolerated: 0", "extensions.0.tolerated", "greater than 0"),
