@@ -41,15 +41,13 @@ def summary(record: Record, stored: str = "", *, colour: bool = False) -> str:
 def _heading(record: Record, judgement: Judgement, paint: Paint) -> list[str]:
     style = paint.good if judgement.verdict is Verdict.PASS else paint.bad
     origin = record.origin
-    service = f"{record.promise.service} in " if record.promise.service else ""
+    place = " in ".join(part for part in (record.promise.service, origin.environment) if part)
+    started = f"started {_second(record.started)} by {origin.user} on {origin.host}"
+    about = f"{place and place + ', '}{started}, took {format_duration(record.ended - record.started)}"
     return [
         f"{paint.put(style, _verdict(record, judgement))}",
         *textwrap.wrap(record.experiment.title, _COLUMNS),
-        *textwrap.wrap(
-            f"{service}{origin.environment}, started {_second(record.started)} by {origin.user} on {origin.host}, "
-            f"took {format_duration(record.ended - record.started)}",
-            _COLUMNS,
-        ),
+        *textwrap.wrap(about, _COLUMNS),
     ]
 
 

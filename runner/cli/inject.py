@@ -46,7 +46,9 @@ def _command(declared: type[Fault]) -> click.Command:
 
     options = [_option(parameter) for parameter in (*parameters(declared), *parameters(Selection))]
     options.append(click.Option(["--duration"], metavar="TIME", help="How long: 90s, 2m. Default: the environment's."))
-    built = click.command(declared.name, help=sys.modules[declared.__module__].__doc__)(run)
+    told = sys.modules[declared.__module__].__doc__ or ""
+    in_short = told.splitlines()[0].removeprefix(f"{declared.name}: ")
+    built = click.command(declared.name, help=told, short_help=f"{in_short[0].upper()}{in_short[1:]}")(run)
     built.params = [*options, *built.params]
     return built
 

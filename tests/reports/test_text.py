@@ -31,6 +31,12 @@ def test_the_report_tells_verdict_reasons_fault_proof_and_where_it_is_kept() -> 
     assert lines[-2:] == [STORED, "Look at it again: chaosctl report show run-1"]
 
 
+def test_run_that_chose_no_environment_is_told_without_one() -> None:
+    nowhere = dipping().model_copy(update={"promise": Promise()})
+    nowhere = nowhere.model_copy(update={"origin": nowhere.origin.model_copy(update={"environment": ""})})
+    assert summary(nowhere).splitlines()[2] == "started 2027-01-15 08:00:00 UTC by ada on ops-1, took 3m"
+
+
 def test_recovery_is_told_with_its_resolution() -> None:
     late = record(series=(series(bad_at(*range(118, 125)), hard=False),), events=events())
     text = " ".join(summary(late).split())
