@@ -3,26 +3,21 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import (
-    AnyUrl,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    model_validator,
-)
+from pydantic import AnyUrl, Field, model_validator
 
 from runner.documents import Document
 from runner.errors import Unreachable, UsageError
-from runner.model import parse_duration
+from runner.limits import Guardrails
 from runner.paths import state_dir
+from runner.settings import Duration, Part
 
 __all__ = [
     "Chosen",
     "Configuration",
+    "Duration",
     "Environment",
     "Etcd",
     "Guardrails",
@@ -40,25 +35,7 @@ __all__ = [
 ]
 
 
-def _seconds(written: object) -> float:
-    try:
-        return parse_duration(written)
-    except UsageError as error:
-        raise ValueError(str(error)) from error
-
-
-Duration = Annotated[
-    float,
-    BeforeValidator(_seconds),
-    Field(json_schema_extra={"type": "string", "examples": ["90s", "2500ms", "1m30s"]}),
-]
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Secret(_Part):
+class Secret(Part):
     """A secret by reference: the name of an environment variable, or a file that holds it."""
 
     env: str = ""
@@ -83,7 +60,7 @@ class Secret(_Part):
             raise Unreachable(f"The secret file {self.file} cannot be read: {error.strerror}.") from error
 
 
-class Host(_Part):
+class Host(Part):
     """A machine or namespace that faults can act on: `reach` is `netns:NAME`, `local` or another target."""
 
     reach: str
@@ -91,7 +68,7 @@ class Host(_Part):
     labels: Mapping[str, str] = Field(default_factory=dict)
 
 
-class Prometheus(_Part):
+class Prometheus(Part):
     """The Prometheus that steady state is asked of."""
 
     url: AnyUrl
@@ -103,7 +80,7 @@ class Prometheus(_Part):
     proxy: bool = Field(default=False, description="honour HTTP_PROXY and HTTPS_PROXY")
 
 
-class Etcd(_Part):
+class Etcd(Part):
     """The etcd whose latency is at stake."""
 
     endpoints: tuple[AnyUrl, ...]
@@ -112,7 +89,7 @@ class Etcd(_Part):
     key_file: Path | None = None
 
 
-class Kubernetes(_Part):
+class Kubernetes(Part):
     """The cluster, pinned: faults are refused where the kube-system UID behind the context is another."""
 
     context: str
@@ -120,7 +97,7 @@ class Kubernetes(_Part):
     uid: str
 
 
-class Store(_Part):
+class Store(Part):
     """Where records go: an SQLAlchemy URL without its password."""
 
     url: str
@@ -135,15 +112,7 @@ class Store(_Part):
         return urlunsplit(parts._replace(netloc=f"{user}:{quote(self.password.reveal(), safe='')}@{host}"))
 
 
-class Guardrails(_Part):
-    """What is allowed in this environment."""
-
-    production_allowed: bool = False
-    max_duration: Duration = 900.0
-    max_targets: int = Field(default=50, ge=1)
-
-
-class Environment(_Part):
+class Environment(Part):
     """One system: how it is reached, and what may be done to it."""
 
     kind: Literal["lab", "preproduction", "production"]
@@ -159,14 +128,14 @@ class Environment(_Part):
     )
 
 
-class Configuration(_Part):
+class Configuration(Part):
     """The whole file."""
 
     default: str = ""
     environments: Mapping[str, Environment] = Field(default_factory=dict)
 
 
-class Chosen(_Part):
+class Chosen(Part):
     """The environment a command works on, with its name."""
 
     name: str

@@ -11,7 +11,7 @@ from runner import ledger, residue
 from runner.config import config_files, current_or_none
 from runner.discovery import fault, names
 from runner.errors import ChaosctlError
-from runner.guardrails import check_environment
+from runner.guardrails import enforce, on_environment
 from runner.targets import PACKAGES
 
 __all__ = ["Finding", "examine"]
@@ -62,7 +62,7 @@ def _environment(name: str) -> Iterator[Finding]:
         if chosen is None:
             yield Finding("environment", True, "none is chosen; only --on works", "")
             return
-        check_environment(chosen)
+        enforce(on_environment(chosen))
         yield Finding(f"environment {chosen.name}", True, f"{chosen.environment.kind}, may be touched")
         if chosen.environment.prometheus:
             with import_module("probes.prometheus").server() as server:

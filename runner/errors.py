@@ -15,7 +15,7 @@ A message is one paragraph: what happened, to which target, by which command. `f
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 __all__ = [
     "Aborted",
@@ -33,9 +33,10 @@ __all__ = [
 
 
 class ChaosctlError(Exception):
-    """An error that a person can act on."""
+    """An error that a person can act on; `rulings` are the guardrails' decisions that led to it."""
 
     exit_code: ClassVar[int] = 4
+    rulings: Sequence[Any] = ()
 
     def __init__(self, message: str, fix: str = "") -> None:
         super().__init__(message)

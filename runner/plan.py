@@ -12,7 +12,7 @@ from runner.model import format_duration, parse_duration
 from runner.parameters import build
 from runner.selection import Selected, Selection, select
 
-__all__ = ["Plan", "Request", "default_duration", "plan", "read"]
+__all__ = ["Plan", "Request", "default_duration", "outline", "plan", "read"]
 
 _DEFAULT_DURATION = 90.0
 
@@ -59,6 +59,16 @@ def plan(declared: type[Fault], arguments: Mapping[str, Any], environment: str =
 
     Raises UsageError where they cannot be meant, Inconclusive where nothing matches, Refused where a guardrail says no.
     """
+    made = outline(declared, arguments, environment)
+    guardrails.enforce(made.rulings)
+    return made
+
+
+def outline(declared: type[Fault], arguments: Mapping[str, Any], environment: str = "") -> Plan:
+    """Return the same where a guardrail says no to the fault, with that among its rulings.
+
+    Raises Refused where the environment must not even be asked whom it has.
+    """
     request = read(declared, arguments)
     chosen = current_or_none(environment)
     if chosen is None and not request.selection.where:
@@ -66,10 +76,11 @@ def plan(declared: type[Fault], arguments: Mapping[str, Any], environment: str =
             "No environment was chosen, and no target was named with --on.",
             "Choose with --env, or name one: --on=netns:NAME. To try it here: chaosctl lab up.",
         )
-    rulings = guardrails.check_environment(chosen) if chosen else ()
+    rulings = guardrails.enforce(guardrails.on_environment(chosen)) if chosen else ()
     seconds = request.seconds or default_duration(chosen)
     selected = select(request.selection, chosen.environment if chosen else None)
-    rulings += guardrails.check_plan(chosen, len(selected.targets), seconds)
+    if chosen:
+        rulings += guardrails.on_proposal(guardrails.Proposal(chosen, selected, seconds))
     return Plan(request.fault, selected, seconds, chosen, rulings)
 
 

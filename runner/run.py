@@ -40,10 +40,11 @@ class Run:
         """Find out which system this is about, and whether it may be touched; raises what says why not."""
         self.chosen = current_or_none()
         if self.chosen:
-            self._rulings = guardrails.check_environment(self.chosen)
+            self._rulings += guardrails.enforce(guardrails.on_environment(self.chosen))
 
     def fail(self, error: ChaosctlError) -> None:
         """Keep why the run cannot take its course; the first reason stays."""
+        self._rulings += tuple(error.rulings)
         if self.problem is None:
             self.problem = error
             tell("stopped", error.message)
@@ -167,7 +168,7 @@ class Run:
             "faults": [i.account() for i in lifecycle.injections if i.courses],
             "series": [follower.account(self.started) for follower in self.sampler.followers],
             "events": self.traffic,
-            "decisions": [vars(ruling) for ruling in self._decisions()],
+            "decisions": [ruling.account() for ruling in self._decisions()],
             "residue": self.residue,
             "problem": _problem(self.problem),
             "journal": journal,

@@ -1,6 +1,7 @@
-"""From whom a fault takes something away: `--on`, `--namespace` and `--selector`, resolved in an environment."""
+"""From whom a fault takes something away: `--on`, `--namespace`, `--selector` and `--replicas`, in an environment."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -8,7 +9,7 @@ from runner.config import Environment, Host
 from runner.errors import Inconclusive, UsageError
 from runner.targets import Target, reach
 
-__all__ = ["Selected", "Selection", "select"]
+__all__ = ["Pick", "Selected", "Selection", "Share", "select"]
 
 
 def _labels(written: object) -> str:
@@ -21,6 +22,16 @@ def _labels(written: object) -> str:
     return written
 
 
+def _replicas(written: object) -> str:
+    """Return a number of replicas as written if it can be meant: `1`, `50%` or `all`."""
+    text = str(written)
+    if text and (not re.fullmatch(r"all|[1-9]\d*|[1-9]\d?%|100%", text) or isinstance(written, bool)):
+        raise UsageError(
+            f"{written!r} is no number of replicas.", "Write how many, or a share, or all of them: 1, 50%, all."
+        )
+    return text
+
+
 @dataclass(frozen=True)
 class Selection:
     """Who is meant. Fields are parameters of every fault, on the command line and in experiments."""
@@ -28,14 +39,38 @@ class Selection:
     where: Annotated[str, "a target or host: netns:NAME, local, or a host of the environment; several with commas"] = ""
     namespace: Annotated[str, "all targets in this namespace of the environment"] = ""
     selector: Annotated[str, _labels, "only those with these labels: app=payment-api"] = ""
+    replicas: Annotated[str, _replicas, "how many of each service's replicas that match: 1, 50% or all"] = ""
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One target with what guardrails go by; empty where that is not known."""
+
+    target: str
+    host: str = ""
+    namespace: str = ""
+    service: str = ""
+    node: str = ""
+
+
+@dataclass(frozen=True)
+class Share:
+    """How many of a service's replicas are picked, and of how many."""
+
+    service: str
+    picked: int
+    of: int
 
 
 @dataclass(frozen=True)
 class Selected:
-    """The targets, and how to speak of them in a sentence."""
+    """The targets, and how to speak of them in a sentence; `said` whether all replicas of a service may be meant."""
 
     targets: tuple[Target, ...]
     who: str
+    picks: tuple[Pick, ...] = ()
+    shares: tuple[Share, ...] = ()
+    said: bool = True
 
 
 def select(selection: Selection, environment: Environment | None) -> Selected:
@@ -44,13 +79,11 @@ def select(selection: Selection, environment: Environment | None) -> Selected:
     Raises UsageError where nothing was said of whom, Inconclusive where nothing matched.
     """
     hosts: Mapping[str, Host] = environment.hosts if environment else {}
+    label = environment.guardrails.service_label if environment else ""
     if selection.where:
         written = list(dict.fromkeys(part.strip() for part in selection.where.split(",") if part.strip()))
-        if not written:
-            raise UsageError(f"--on={selection.where} names nothing.", "Write netns:NAME, local, or a host's name.")
-        return Selected(
-            _each_once(hosts[part].reach if part in hosts else part for part in written), ", ".join(written)
-        )
+        _check_named(selection, written)
+        return _selected(_named(written, hosts, label), hosts, label, ", ".join(written), said=True)
     if not selection.namespace and not selection.selector:
         raise UsageError(
             "It was not said whom the fault is for.",
@@ -62,15 +95,59 @@ def select(selection: Selection, environment: Environment | None) -> Selected:
             f"No target matches {_spoken(selection)}: nothing was touched.",
             f"The environment's hosts are: {', '.join(hosts) or 'none'}.",
         )
-    names = ", ".join(matching) if len(matching) <= 3 else f"{len(matching)} hosts"
+    picks = _some([_pick(name, host, label) for name, host in matching.items()], selection.replicas)
+    names = ", ".join(pick.host for pick in picks) if len(picks) <= 3 else f"{len(picks)} hosts"
     where = f" in {selection.namespace}" if selection.namespace else ""
-    return Selected(_each_once(host.reach for host in matching.values()), f"{names}{where}")
+    said = selection.replicas == "all" or not (selection.replicas or selection.selector)
+    return _selected(picks, hosts, label, f"{names}{where}", said)
 
 
-def _each_once(written: Iterable[str]) -> tuple[Target, ...]:
+def _check_named(selection: Selection, written: Sequence[str]) -> None:
+    if not written:
+        raise UsageError(f"--on={selection.where} names nothing.", "Write netns:NAME, local, or a host's name.")
+    if selection.replicas:
+        raise UsageError("--on names each target, so --replicas has nothing to choose from.", "Use one of the two.")
+
+
+def _named(written: Iterable[str], hosts: Mapping[str, Host], label: str) -> list[Pick]:
+    """Return the targets that were named, by a host's name or as targets that may be hosts."""
+    by_reach = {host.reach: name for name, host in hosts.items()}
+    found = []
+    for part in written:
+        name = part if part in hosts else by_reach.get(part, "")
+        found.append(_pick(name, hosts[name], label) if name else Pick(part))
+    return found
+
+
+def _some(picks: Sequence[Pick], replicas: str) -> list[Pick]:
+    """Return as many of each service as was said, the first by name, so that a plan shows whom; one at least."""
+    if replicas in ("", "all"):
+        return list(picks)
+    found = []
+    for service in dict.fromkeys(pick.service for pick in picks):
+        those = sorted((pick for pick in picks if pick.service == service), key=lambda pick: pick.host)
+        share = int(replicas.removesuffix("%"))
+        wanted = max(1, len(those) * share // 100) if replicas.endswith("%") else share
+        found += those[:wanted]
+    return found
+
+
+def _selected(picks: Iterable[Pick], hosts: Mapping[str, Host], label: str, who: str, said: bool) -> Selected:
     """Return the targets; one that is meant twice, as by two names for it, takes the fault once."""
-    targets = {target.name: target for target in map(reach, written)}
-    return tuple(targets.values())
+    targets = {target.name: (target, pick) for pick in picks for target in (reach(pick.target),)}
+    kept = [pick for _, pick in targets.values()]
+    of = list({host.reach: _pick(name, host, label).service for name, host in hosts.items()}.values())
+    shares = [
+        Share(service, sum(pick.service == service for pick in kept), of.count(service))
+        for service in dict.fromkeys(pick.service for pick in kept if pick.service)
+    ]
+    return Selected(tuple(target for target, _ in targets.values()), who, tuple(kept), tuple(shares), said)
+
+
+def _pick(name: str, host: Host, label: str) -> Pick:
+    """Return a host as a target; one without the label is a service of its own."""
+    service = f"{host.namespace}/{host.labels.get(label, name)}".lstrip("/")
+    return Pick(host.reach, name, host.namespace, service)
 
 
 def _matches(host: Host, selection: Selection) -> bool:

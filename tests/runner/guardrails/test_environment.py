@@ -1,4 +1,4 @@
-"""What may be touched. The cluster is a stand-in: an HTTP server that says which kube-system it has."""
+"""Which environment may be touched. The cluster is a stand-in: an HTTP server that says which kube-system it has."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from runner.config import Chosen, Environment, Guardrails, Kubernetes
 from runner.errors import Refused, Unreachable, UsageError
-from runner.guardrails import check_environment, check_plan
+from runner.guardrails import Ruling, enforce, on_environment
 from runner.model import clock
 from tests._api_server import Cluster, cluster
 
@@ -21,6 +21,10 @@ def served(tmp_path: Path) -> Iterator[Cluster]:
         yield made
 
 
+def check_environment(chosen: Chosen) -> tuple[Ruling, ...]:
+    return enforce(on_environment(chosen))
+
+
 def pinned(served: Cluster, context: str = "payment") -> Chosen:
     kubernetes = Kubernetes(context=context, kubeconfig=served.kubeconfig, uid=UID)
     return Chosen(name="staging", environment=Environment(kind="preproduction", kubernetes=kubernetes))
@@ -31,6 +35,7 @@ def test_production_is_refused_unless_it_is_allowed_on_purpose() -> None:
         check_environment(Chosen(name="live", environment=Environment(kind="production")))
     assert refused.value.exit_code == 5
     assert "production_allowed: true" in refused.value.fix
+    assert [(ruling.guardrail, ruling.allowed) for ruling in refused.value.rulings] == [("production", False)]
     allowed = Environment(kind="production", guardrails=Guardrails(production_allowed=True))
     [ruling] = check_environment(Chosen(name="live", environment=allowed))
     assert (ruling.guardrail, ruling.allowed) == ("production", True)
@@ -85,21 +90,3 @@ def test_kubeconfig_that_is_none_is_a_usage_error(served: Cluster, content: str 
     with pytest.raises(UsageError, match="cannot be had from the kubeconfig") as refused:
         check_environment(pinned(served))
     assert "\n" not in refused.value.message
-
-
-def limited(**limits: object) -> Chosen:
-    return Chosen(name="lab", environment=Environment.model_validate({"kind": "lab", "guardrails": limits}))
-
-
-def test_limits_are_the_last_that_is_allowed() -> None:
-    chosen = limited(max_targets=2, max_duration="60s")
-    [ruling] = check_plan(chosen, 2, 60)
-    assert ruling.reason == "2 of at most 2 targets for 60s"
-    with pytest.raises(Refused, match="3 targets are more than environment 'lab' allows"):
-        check_plan(chosen, 3, 60)
-    with pytest.raises(Refused, match="61s is longer than environment 'lab' allows"):
-        check_plan(chosen, 2, 61)
-
-
-def test_without_an_environment_there_are_no_limits() -> None:
-    assert check_plan(None, 10_000, 10_000) == ()

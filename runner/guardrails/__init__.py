@@ -1,0 +1,24 @@
+"""What may be touched, when, and for how long: one guardrail a file, and every decision kept for the record.
+
+Those that come before a fault rule on the environment and on a proposal; nothing here writes to a target.
+"""
+
+from runner.config import Chosen
+from runner.guardrails import blast_radius, cluster, duration, production, protected, windows
+from runner.guardrails.proposal import Proposal
+from runner.guardrails.ruling import Ruling, enforce
+
+__all__ = ["Proposal", "Ruling", "enforce", "on_environment", "on_proposal"]
+
+_PROPOSAL = duration, blast_radius, protected, windows
+
+
+def on_environment(chosen: Chosen) -> tuple[Ruling, ...]:
+    """Return what is decided on an environment before it is asked for anything; raises Unreachable, UsageError."""
+    rulings = production.rule(chosen)
+    return rulings if any(not ruling.allowed for ruling in rulings) else (*rulings, *cluster.rule(chosen))
+
+
+def on_proposal(proposal: Proposal) -> tuple[Ruling, ...]:
+    """Return what is decided on a fault for certain targets."""
+    return tuple(ruling for guardrail in _PROPOSAL for ruling in guardrail.rule(proposal))
