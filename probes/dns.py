@@ -110,10 +110,12 @@ _Seen = tuple[Sight, str, Mapping[str, Any]]
 
 
 def _first(at: Target, names: Sequence[str], control: str, below: bool) -> _Seen:
-    servers = at.resolver().nameservers
-    found = _resolving(at, names, servers)
+    resolver = at.resolver()
+    servers = resolver.nameservers
+    found, outcomes = _resolving(at, names, servers[0])
     if not found:
-        return Sight.UNCLEAR, f"{names[-1]} does not resolve there even without the fault", {"names": list(names)}
+        told = f"{names[-1]} does not resolve there even without the fault"
+        return Sight.UNCLEAR, f"{told}: {servers[0]} of {resolver.source} gives {outcomes}", {"names": list(names)}
     ways = [Question(found, server, "udp", rdtype) for server in servers for rdtype in ("A", "AAAA")]
     ways += [Question(found, server, "tcp", "A") for server in servers]
     answered = [(way, answer) for way, answer in _ask_all(at, ways) if answer.outcome == "NOERROR"]
@@ -149,9 +151,11 @@ def _again(at: Target, evidence: Mapping[str, Any], wanted: str) -> _Seen:
     return Sight.UNCLEAR, f"{name} is answered one way and not another: {odd}", {}
 
 
-def _resolving(at: Target, names: Sequence[str], servers: Sequence[str]) -> str:
-    ways = [Question(name, servers[0], "udp", rdtype) for name in names for rdtype in ("A", "AAAA")]
-    return next((way.name for way, answer in _ask_all(at, ways) if answer.addresses), "")
+def _resolving(at: Target, names: Sequence[str], server: str) -> tuple[str, str]:
+    """Return the first of the names that resolves, and what all of them got."""
+    answers = _ask_all(at, [Question(name, server, "udp", rdtype) for name in names for rdtype in ("A", "AAAA")])
+    outcomes = " and ".join(sorted({answer.outcome for _, answer in answers}))
+    return next((way.name for way, answer in answers if answer.addresses), ""), outcomes
 
 
 def _control(at: Target, server: str, name: str, chosen: str) -> tuple[Question, Answer]:
