@@ -7,7 +7,7 @@ all samples stands once. NaN and infinity are outcomes whose value is null, beca
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -30,7 +30,10 @@ __all__ = [
     "TargetRecord",
 ]
 
+T = TypeVar("T")
 Moment = Annotated[float, AfterValidator(lambda value: round(value, 3))]
+# A field that came later is left out of the bytes where it says nothing: older records keep their addresses.
+Later = Annotated[T, Field(exclude_if=lambda value: not value)]
 
 
 class _Frozen(BaseModel):
@@ -55,6 +58,9 @@ class Origin(_Frozen):
     environment: str
     environment_kind: str
     versions: Mapping[str, str]
+    labels: Later[Mapping[str, str]] = Field(
+        default_factory=dict, description="what ran there: images, chart versions, Git revisions, as found or as told"
+    )
 
 
 class Promise(_Frozen):
@@ -69,6 +75,8 @@ class Promise(_Frozen):
     ] = None
     weight: Annotated[float, Field(gt=0)] = 1.0
     required: bool = True
+    slo_name: Later[str] = ""
+    slo_window: Later[float] = 0.0
     baseline: Annotated[int, Field(ge=1, description="good samples wanted before the fault")] = 5
 
 
@@ -127,13 +135,15 @@ class FaultRecord(_Frozen):
 class Series(_Frozen):
     """One steady-state probe over the whole run; sample i was taken at start + offsets[i].
 
-    `resolution` says how sharp its edges are: scrape interval plus the range its query smears over, seconds.
+    `resolution` says how sharp its edges are: scrape interval plus the range its query smears over, seconds. An
+    `invariant` is what must never break, such as that no acknowledged write is lost: one bad sample and nothing counts.
     """
 
     probe: str
     query: str = ""
     tolerance: Any = None
     hard: bool = True
+    invariant: Later[bool] = False
     interval: Annotated[float, Field(gt=0)]
     resolution: Annotated[float, Field(ge=0)]
     start: Moment
@@ -176,10 +186,12 @@ class Decision(_Frozen):
 
 
 class Problem(_Frozen):
-    """Why the run did not take its course: an error, an abort or a lost backend."""
+    """Why the run did not take its course: an error, an abort or a lost backend; `file` is the one at fault, if any."""
 
     kind: Literal["error", "aborted", "inconclusive"]
     message: str
+    file: Later[str] = ""
+    line: Later[int] = 0
 
 
 class Judgement(_Frozen):

@@ -3,31 +3,23 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.options import env_option, output_option
+from runner.cli.stored import opened, pushed_line, store_options, store_url, tell_left
 from runner.errors import Residue
 
 if TYPE_CHECKING:
     from reports.record import Judgement, Record
-    from reports.sink import Pushed
-    from reports.store import Row, Store
+    from reports.store import Row
 
 __all__ = ["command"]
 
-_F = TypeVar("_F", bound=Callable[..., Any])
 _VERDICTS = "pass", "fail", "inconclusive", "error", "aborted"
 _NEVER_ENDED = "never ended"
 _PIPED_COLUMNS = 200
-
-
-def _options(command: _F) -> _F:
-    text = "URL of the store. Default: the environment's, else the file in the state directory."
-    return click.option("--store", default="", metavar="URL", help=text)(env_option(output_option(command)))
 
 
 @click.group(name="report", help="List, show and deliver the records of runs.")
@@ -40,12 +32,12 @@ def command() -> None:
 @click.option("--service", default="", metavar="NAME", help="Only runs about this service.")
 @click.option("--verdict", type=click.Choice(_VERDICTS), help="Only runs that were judged so.")
 @click.option("--experiment", default="", metavar="TEXT", help="Part of a title, a path, or the beginning of a hash.")
-@_options
+@store_options
 def list_runs(store: str, environment: str, output: str, limit: int, **wanted: Any) -> None:
     """List the latest runs, those that never ended too. What waits in the spool is delivered first."""
     filters = {name: value for name, value in wanted.items() if value}
-    with _opened(store, environment) as opened:
-        rows = opened.rows(limit, **filters)
+    with opened(store, environment) as here:
+        rows = here.rows(limit, **filters)
     if output == "json":
         click.echo(json.dumps({"runs": [_listed(row) for row in rows]}))
     elif rows:
@@ -56,30 +48,30 @@ def list_runs(store: str, environment: str, output: str, limit: int, **wanted: A
 
 @command.command()
 @click.argument("run")
-@_options
+@store_options
 def show(store: str, environment: str, output: str, run: str) -> None:
     """Show the record of RUN: its id, the beginning of it, or `last`."""
     from reports.text import summary  # noqa: PLC0415 - `--help` imports click alone
 
-    with _opened(store, environment) as opened:
-        record = opened.record(opened.find(run))
+    with opened(store, environment) as here:
+        record = here.record(here.find(run))
     if output == "json":
         click.echo(record.canonical())
     else:
-        click.echo(summary(record, f"Stored in {opened.place}.", colour="NO_COLOR" not in os.environ), nl=False)
+        click.echo(summary(record, f"Stored in {here.place}.", colour="NO_COLOR" not in os.environ), nl=False)
 
 
 @command.command()
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
-@_options
+@store_options
 def rescore(store: str, environment: str, output: str, runs: tuple[str, ...]) -> None:
     """Judge stored runs again, all of them by default, and say whether verdict and score are the same.
 
     Exit code 1 where one differs. Records are never altered.
     """
-    with _opened(store, environment) as opened:
-        names = [opened.find(run) for run in runs] if runs else opened.recorded()
-        rescored = [_rescored(opened.record(name)) for name in names]
+    with opened(store, environment) as here:
+        names = [here.find(run) for run in runs] if runs else here.recorded()
+        rescored = [_rescored(here.record(name)) for name in names]
     if output == "json":
         click.echo(json.dumps({"rescored": rescored}))
     else:
@@ -89,7 +81,7 @@ def rescore(store: str, environment: str, output: str, runs: tuple[str, ...]) ->
 
 
 @command.command()
-@_options
+@store_options
 def push(store: str, environment: str, output: str) -> None:
     """Deliver what waits in the spool to its store, each record once.
 
@@ -97,58 +89,15 @@ def push(store: str, environment: str, output: str) -> None:
     """
     from reports.sink import deliver  # noqa: PLC0415 - `--help` imports click alone
 
-    url = _url(store, environment)
+    url = store_url(store, environment)
     pushed = deliver(url)
     if output == "json":
         click.echo(json.dumps({"stored": pushed.stored, "present": pushed.present, "refused": pushed.refused}))
     else:
-        click.echo(_pushed_line(pushed))
-    _tell_left(pushed, url)
+        click.echo(pushed_line(pushed))
+    tell_left(pushed, url)
     if pushed.refused:
         raise click.exceptions.Exit(4)
-
-
-@contextmanager
-def _opened(store: str, environment: str) -> Iterator["Store"]:
-    """Yield the store, after it got what waits in the spool for it."""
-    from reports.sink import deliver  # noqa: PLC0415 - `--help` imports click alone
-    from reports.store import open_store  # noqa: PLC0415 - as above
-
-    url = _url(store, environment)
-    pushed = deliver(url)
-    if pushed.stored:
-        click.echo(_pushed_line(pushed), err=True)
-    _tell_left(pushed, url)
-    with open_store(url) as opened:
-        yield opened
-
-
-def _url(store: str, environment: str) -> str:
-    from runner.config import current_or_none  # noqa: PLC0415 - `--help` imports click alone
-
-    chosen = None if store else current_or_none(environment)
-    return chosen.store_url() if chosen else store
-
-
-def _pushed_line(pushed: "Pushed") -> str:
-    from reports.words import counted  # noqa: PLC0415 - `--help` imports click alone
-
-    if not (pushed.stored or pushed.present or pushed.refused):
-        return "Nothing waits in the spool."
-    there = f", {counted(pushed.present, 'record')} there already" if pushed.present else ""
-    return f"Delivered from the spool: {counted(pushed.stored, 'record')} stored{there}."
-
-
-def _tell_left(pushed: "Pushed", url: str) -> None:
-    """Say what stays in the spool, and why."""
-    from reports import spool  # noqa: PLC0415 - `--help` imports click alone
-    from reports.place import resolved, without_password  # noqa: PLC0415 - as above
-
-    for reason in pushed.refused:
-        click.echo(f"Not delivered: {reason}", err=True)
-    others = set(spool.stores()) - {without_password(resolved(url))}
-    for other in sorted(others):
-        click.echo(f"The spool also holds runs for {other}: choose it with --env or --store.", err=True)
 
 
 def _listed(row: "Row") -> dict[str, Any]:
