@@ -120,7 +120,7 @@ class TargetRecord(_Frozen):
 
 
 class FaultRecord(_Frozen):
-    """One fault of the run, at all its targets."""
+    """One fault of the run, at all its targets; `at_least` is how many of them had to have it, null for all."""
 
     id: str
     name: str
@@ -128,6 +128,7 @@ class FaultRecord(_Frozen):
     sentence: str
     ends_by: EndsBy
     duration: float
+    at_least: int | None = None
     targets: tuple[TargetRecord, ...]
     notes: tuple[str, ...] = ()
 

@@ -96,7 +96,7 @@ def _unproven(record: Record) -> Iterator[str]:
             yield f"{fault.name} met no target: nothing matched its selectors."
             continue
         gaps = {target.target: found for target in fault.targets if (found := target_gap(target))}
-        if gaps:
+        if len(fault.targets) - len(gaps) < (fault.at_least or len(fault.targets)):
             yield _unproven_sentence(fault, gaps)
 
 

@@ -3,14 +3,14 @@
 import re
 import threading
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from runner import ledger
-from runner.errors import ChaosctlError
+from runner.errors import ChaosctlError, Inconclusive
 from runner.fault import Fault
 from runner.ledger import Site
-from runner.model import Look, Sight, State, clock
+from runner.looking import look
+from runner.model import EndsBy, Look, ProbeCall, Sight, State, Steps, clock
 from runner.targets import Target
 
 __all__ = ["Course"]
@@ -24,11 +24,15 @@ _TICK = 0.02
 
 
 class Course:
-    """One fault at one target; moments are seconds since the epoch, None until seen."""
+    """One fault at one target; moments are seconds since the epoch, None until seen.
+
+    `failure` says why the target was given up, where it was.
+    """
 
     def __init__(self, fault: Fault, at: Target, fault_id: str, seconds: float) -> None:
         self.at = at
-        self.site = Site(at.name, at.identity(), fault.steps(at, fault_id, seconds))
+        self.site: Site | None = None
+        self.failure: ChaosctlError | None = None
         self.before: Look | None = None
         self.during: Look | None = None
         self.after: Look | None = None
@@ -37,12 +41,23 @@ class Course:
         self.ended_how = "unknown"
         self.hits: int | None = None
         self.errors: list[str] = []
-        self._seconds = seconds
+        self._fault = fault
+        self._fault_id = fault_id
+        self._lasts = fault.ends_by is not EndsBy.ONE_SHOT
+        self._asked = seconds
+        self._seconds = seconds if self._lasts else 0.0
         self._sent: float | None = None
-        proof = fault.proof(at)
-        module, _, function = proof.function.partition(":")
-        self._probe: Callable[..., Look] = getattr(import_module(module), function)
-        self._arguments = proof.arguments
+        self._proof = ProbeCall("")
+
+    @property
+    def steps(self) -> Steps:
+        """What is done at this target; nothing before it was approached."""
+        return self.site.steps if self.site else Steps((), (), ())
+
+    @property
+    def touched(self) -> bool:
+        """Whether a command of the fault was sent there."""
+        return self._sent is not None
 
     @property
     def deadline(self) -> float | None:
@@ -59,23 +74,48 @@ class Course:
         """When the look ended that first saw it gone."""
         return self.after.answered if self.after and self.after.sight is Sight.ABSENT else None
 
+    def attempt(self, work: Callable[["Course"], None]) -> None:
+        """Do something here; where that cannot be had, give the target up instead of raising."""
+        try:
+            work(self)
+        except ChaosctlError as error:
+            self.failure = error
+
     def look_before(self) -> None:
-        """See the target without the fault."""
+        """Plan the fault here, and see the target without it; raises Inconclusive where it does not look so."""
+        self._proof = self._fault.proof(self.at)
+        self.site = Site(self.at.name, self.at.identity(), self._fault.steps(self.at, self._fault_id, self._asked))
         self.before = self._look()
+        if self.before.sight is not Sight.ABSENT:
+            raise Inconclusive(
+                f"Before the fault, {self.at.name} does not look as it should: {self.before.detail}. "
+                "Nothing was injected.",
+                "A fault is proven by the difference it makes: see that it works there without one first.",
+            )
 
     def inject(self, lock: int) -> None:
         """Run the injecting commands; they hold the ledger's lock as long as they live."""
         self._sent = clock()
-        for command in self.site.steps.inject:
+        for command in self.steps.inject:
             self.at.run(command, pass_fds=(lock,))
         self.committed = clock()
 
     def look_during(self, stop: threading.Event) -> None:
-        """Look until the fault is seen, for at most ten seconds and never past the deadline."""
-        limit = min(clock() + _PROOF_LIMIT, self.deadline or 0.0)
+        """Look until the fault is seen, for at most ten seconds and never past the deadline.
+
+        Raises Inconclusive where it never is, unless stopped.
+        """
+        limit = clock() + _PROOF_LIMIT
+        if self._lasts:
+            limit = min(limit, self.deadline or 0.0)
         self.during = self._look()
         while self.during.sight is not Sight.PRESENT and clock() < limit and not stop.wait(_PAUSE):
             self.during = self._look()
+        if not self.effective and not stop.is_set():
+            raise Inconclusive(
+                f"The fault did not show at {self.at.name}: {self.during.detail}. It was undone.",
+                "Without its proof a fault counts for nothing; `chaosctl doctor` checks what it needs.",
+            )
 
     def watch(self) -> None:
         """See whether the fault is still in place before its deadline; note when it is not.
@@ -83,7 +123,9 @@ class Course:
         The target counts from a moment between sending the command and hearing of its end, so only what ended before
         the earliest possible deadline ended early.
         """
-        if self.ended is not None or self._sent is None or self._state() not in (State.INERT, State.ABSENT):
+        if not self._lasts or self.ended is not None or self._sent is None:
+            return
+        if self._state() not in (State.INERT, State.ABSENT):
             return
         if (now := clock()) < self._sent + self._seconds - _TICK:
             self.ended, self.ended_how = now, "early"
@@ -94,16 +136,14 @@ class Course:
 
         A fault that holds packets back may take as much longer as the last of them needs.
         """
-        limit = max(clock(), self.deadline or 0.0) + _END_LIMIT + self.site.steps.drains
+        limit = max(clock(), self.deadline or 0.0) + _END_LIMIT + self.steps.drains
         while self.ended is None and clock() < limit:
             if self._state() in (State.INERT, State.ABSENT):
                 self.ended, self.ended_how = clock(), "deadline"
             else:
                 threading.Event().wait(_PAUSE)
         if self.ended is None:
-            self.errors.append(
-                f"it was not seen to end within {_END_LIMIT + self.site.steps.drains:g} s of its deadline"
-            )
+            self.errors.append(f"it was not seen to end within {_END_LIMIT + self.steps.drains:g} s of its deadline")
 
     def see_undone(self) -> None:
         """Note that the fault was ended by undoing it."""
@@ -111,8 +151,8 @@ class Course:
             self.ended, self.ended_how = clock(), "undone"
 
     def look_after(self) -> None:
-        """Look until the effect is gone, for at most thirty seconds."""
-        limit = clock() + _HEAL_LIMIT
+        """Look until the effect is gone: at most thirty seconds, and for what ended at once as long as was asked."""
+        limit = clock() + (_HEAL_LIMIT if self._lasts else self._asked)
         self.after = self._look()
         while self.after.sight is not Sight.ABSENT and clock() < limit:
             threading.Event().wait(_PAUSE)
@@ -120,7 +160,7 @@ class Course:
 
     def read_count(self) -> None:
         """Read how often the workload met the fault; what cannot be read stays unknown."""
-        if (count := self.site.steps.count) is None:
+        if (count := self.steps.count) is None:
             return
         try:
             found = re.search(count.pattern, self.at.run(count.command))
@@ -131,6 +171,7 @@ class Course:
 
     def account(self) -> dict[str, Any]:
         """Return all that happened here, in the shape of reports.record.TargetRecord."""
+        errors = [*self.errors, *([self.failure.message] if self.failure else [])]
         looks = {"before": self.before, "during": self.during, "after": self.after}
         return {
             "target": self.at.name,
@@ -142,13 +183,13 @@ class Course:
             "ended_how": self.ended_how if self.ended_how != "early" else "unknown",
             "hits": self.hits,
             "looks": [{"phase": phase, **vars(look)} for phase, look in looks.items() if look],
-            "error": "; ".join(dict.fromkeys(self.errors)),
+            "error": "; ".join(dict.fromkeys(errors)),
         }
 
     def _state(self) -> State | None:
         """Return what is here now; None where that cannot be told, which is no reason to give up on the fault."""
         try:
-            return ledger.state(self.site)
+            return ledger.state(self.site) if self.site else None
         except ChaosctlError:
             return None
 
@@ -156,6 +197,6 @@ class Course:
         """Look once; a look that cannot be had shows nothing, and says why."""
         asked = clock()
         try:
-            return self._probe(self.at, self.before, **self._arguments)
+            return look(self.at, self._proof, self.before)
         except ChaosctlError as error:
             return Look(asked, clock(), Sight.UNCLEAR, error.message)

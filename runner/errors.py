@@ -6,6 +6,7 @@
     ├── Inconclusive             3   nothing can be concluded: no target, no proof, no data
     ├── Missing                  4   a tool, a privilege or a kernel feature is not there
     ├── Unreachable              4   a backend did not answer
+    │   └── Gone                 4   a target is not there any more, and took what was in it along
     ├── CommandFailed            4   a command at a target failed
     ├── Refused                  5   a guardrail said no before anything was written
     ├── Aborted                  5   a guardrail or a person stopped what was running
@@ -21,6 +22,7 @@ __all__ = [
     "Aborted",
     "ChaosctlError",
     "CommandFailed",
+    "Gone",
     "Inconclusive",
     "InvalidFile",
     "Missing",
@@ -75,6 +77,10 @@ class Missing(ChaosctlError):
 
 class Unreachable(ChaosctlError):
     """A backend that is needed did not answer."""
+
+
+class Gone(Unreachable):
+    """A target is not there any more, and nothing that was in it is left."""
 
 
 class Refused(ChaosctlError):

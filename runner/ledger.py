@@ -14,13 +14,26 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from runner.errors import ChaosctlError, CommandFailed, Missing, Residue, Unreachable, UsageError
+from runner.errors import ChaosctlError, CommandFailed, Gone, Missing, Residue, UsageError
 from runner.lock import hold, unwritable
 from runner.model import Check, Command, Count, State, Steps, clock
 from runner.paths import state_dir
 from runner.targets import Target, reach
 
-__all__ = ["Entry", "Site", "close", "damaged", "entries", "find", "locked", "new_id", "state", "undo", "write"]
+__all__ = [
+    "Entry",
+    "Site",
+    "close",
+    "damaged",
+    "entries",
+    "find",
+    "locked",
+    "new_id",
+    "state",
+    "undo",
+    "undo_at",
+    "write",
+]
 
 _ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
 _KEPT = 30 * 86400.0
@@ -135,7 +148,7 @@ def state(site: Site) -> State:
     states = {_checked(at, check) for check in site.steps.checks}
     if State.LIVE in states:
         return State.LIVE
-    return State.ABSENT if states == {State.ABSENT} else State.INERT
+    return State.ABSENT if states <= {State.ABSENT} else State.INERT
 
 
 def undo(entry: Entry) -> None:
@@ -153,6 +166,16 @@ def undo(entry: Entry) -> None:
         close(entry)
 
 
+def undo_at(entry: Entry, site: Site) -> None:
+    """Undo the fault at one of its targets and see that it is gone there; raises Residue where that cannot be done."""
+    with locked(entry.id) as handle:
+        if failure := _undone(site, handle):
+            raise Residue(
+                f"Fault {entry.id} ({entry.fault}) could not be undone: {failure}",
+                f"Once that is mended: chaosctl recover {entry.id}",
+            )
+
+
 def _undone(site: Site, handle: int) -> str:
     """Undo one site and return why that failed, or nothing."""
     try:
@@ -168,11 +191,14 @@ def _undone(site: Site, handle: int) -> str:
 
 
 def _same(site: Site) -> Target | None:
-    """Return the target if it is still the one the fault was put into, or None."""
+    """Return the target if it is still the one the fault was put into, or None.
+
+    One that merely does not answer may still have the fault.
+    """
     at = reach(site.target)
     try:
         return at if at.identity() == site.identity else None
-    except Unreachable:
+    except Gone:
         return None
 
 

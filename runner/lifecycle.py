@@ -15,10 +15,10 @@ from typing import Any
 
 from runner import ledger
 from runner.course import Course
-from runner.errors import Aborted, ChaosctlError, Inconclusive
+from runner.errors import Aborted, ChaosctlError, Inconclusive, Residue
 from runner.fault import Fault
 from runner.ledger import Entry
-from runner.model import Sight, clock, iso
+from runner.model import clock, iso
 from runner.origin import user
 from runner.parameters import parameters
 from runner.plan import Plan, plan
@@ -56,12 +56,14 @@ class Injection:
         self._tell = tell
         self._entry: Entry | None = None
         self._finishing = threading.Lock()
+        self._given_up: set[str] = set()
 
     def start(self) -> None:
-        """Look, note it in the ledger, inject, and look again; returns once the effect is proven at every target.
+        """Look, note it in the ledger, inject, and look again; returns once the effect is proven.
 
-        Raises Inconclusive where it cannot be seen without the fault or did not show with it, Aborted when stopped;
-        whatever was done is undone by then.
+        A target where one of these cannot be had is given up and undone; the fault goes on as long as enough are left,
+        by default all of them. Raises Inconclusive where it cannot be seen without the fault or did not show with it,
+        Aborted when stopped; whatever was done is undone by then.
         """
         self._look_before()
         try:
@@ -82,8 +84,8 @@ class Injection:
         """
         while not self.stop.is_set() and (left := self.deadline - clock()) > 0:
             if not self.stop.wait(min(left, _WATCH_EVERY)):
-                self._each(Course.watch)
-            if all(course.ended for course in self.courses):
+                self._each(Course.watch, self.going)
+            if all(course.ended for course in self.going):
                 return
 
     def finish(self) -> None:
@@ -94,18 +96,24 @@ class Injection:
         with self._finishing:
             if self.finished or self._entry is None:
                 return
+            touched = [course for course in self.courses if course.touched]
             if self.stop.is_set():
-                self._each(Course.read_count)
+                self._each(Course.read_count, touched)
                 ledger.undo(self._entry)
-                self._each(Course.see_undone)
-                self._each(Course.look_after)
+                self._each(Course.see_undone, touched)
+                self._each(Course.look_after, touched)
             else:
-                self._each(Course.see_end)
-                self._each(Course.look_after)
-                self._each(Course.read_count)
+                self._each(Course.see_end, self.going)
+                self._each(Course.look_after, touched)
+                self._each(Course.read_count, self.going)
                 ledger.undo(self._entry)
             self.finished = True
         self._tell("healed" if self.healed else "unclear", self._shown("after"))
+
+    @property
+    def going(self) -> list[Course]:
+        """The targets that were not given up."""
+        return [course for course in self.courses if not course.failure]
 
     @property
     def deadline(self) -> float:
@@ -114,8 +122,8 @@ class Injection:
 
     @property
     def healed(self) -> bool:
-        """Whether an independent look saw it gone again at every target."""
-        return bool(self.courses) and all(course.healed for course in self.courses)
+        """Whether an independent look saw it gone again at every target that was not given up."""
+        return bool(self.going) and all(course.healed for course in self.going)
 
     @property
     def hits(self) -> int | None:
@@ -126,7 +134,7 @@ class Injection:
     def account(self) -> dict[str, Any]:
         """Return all that happened, in the shape of reports.record.FaultRecord."""
         fault = self.plan.fault
-        notes = [note for course in self.courses for note in course.site.steps.notes]
+        notes = [note for course in self.courses for note in course.steps.notes]
         return {
             "id": self.id,
             "name": fault.name,
@@ -134,25 +142,15 @@ class Injection:
             "sentence": self.plan.sentence,
             "ends_by": fault.ends_by,
             "duration": self.plan.seconds,
+            "at_least": self.plan.needed,
             "targets": [course.account() for course in self.courses],
             "notes": list(dict.fromkeys(notes)),
         }
 
     def _look_before(self) -> None:
         planned = self.plan
-        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-            approach = pool.map(
-                lambda at: Course(planned.fault, at, self.id, planned.seconds), planned.selected.targets
-            )
-            self.courses = tuple(approach)
-        self._each(Course.look_before)
-        odd = [course for course in self.courses if course.before and course.before.sight is not Sight.ABSENT]
-        if odd:
-            raise Inconclusive(
-                f"Before the fault, {odd[0].at.name} does not look as it should: {self._shown('before', odd)}. "
-                "Nothing was injected.",
-                "A fault is proven by the difference it makes: see that it works there without one first.",
-            )
+        self.courses = tuple(Course(planned.fault, at, self.id, planned.seconds) for at in planned.selected.targets)
+        self._attempt(Course.look_before)
         self._tell("before", self._shown("before"))
 
     def _commit(self) -> None:
@@ -165,51 +163,84 @@ class Injection:
             owner=f"{user()}@{socket.gethostname()} pid {os.getpid()}",
             started=now,
             deadline=now + self.plan.seconds,
-            sites=tuple(course.site for course in self.courses),
+            sites=tuple(course.site for course in self.going if course.site),
         )
         with ledger.locked(self.id) as lock:
             ledger.write(entry)
             self._entry = entry
-            self._each(lambda course: course.inject(lock))
+            self._each(lambda course: course.attempt(lambda at: at.inject(lock)), self.going)
             self._entry = replace(entry, deadline=self.deadline)
             ledger.write(self._entry)
+        self._give_up()
         self._tell("armed", f"ends by itself at {iso(self.deadline)} ({self.plan.fault.ends_by})")
 
     def _prove(self) -> None:
-        self._each(lambda course: course.look_during(self.stop))
-        unproven = [course for course in self.courses if not course.effective]
-        if unproven and not self.stop.is_set():
-            raise Inconclusive(
-                f"The fault did not show at {unproven[0].at.name}: {self._shown('during', unproven)}. It was undone.",
-                "Without its proof a fault counts for nothing; `chaosctl doctor` checks what it needs.",
-            )
+        self._attempt(lambda course: course.look_during(self.stop))
         self._tell("effective", self._shown("during"))
+
+    def _attempt(self, work: Callable[[Course], None]) -> None:
+        """Do something at all targets, and go on without those where it could not be done."""
+        self._each(lambda course: course.attempt(work), self.going)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Undo the fault where it went wrong; raises why that was where too few targets are left."""
+        failed = [course for course in self.courses if course.failure and course.at.name not in self._given_up]
+        if not failed:
+            return
+        if len(self.going) < self.plan.needed:
+            raise _too_few(self)
+        for course in failed:
+            self._given_up.add(course.at.name)
+            self._tell("left out", f"{course.at.name}: {course.failure}")
+            if self._entry and course.touched and course.site:
+                try:
+                    ledger.undo_at(self._entry, course.site)
+                except Residue as error:  # tried again, and raised, when the fault ends
+                    course.errors.append(error.message)
+                else:
+                    course.see_undone()
 
     def _may_go_on(self) -> None:
         if self.stop.is_set():
             raise Aborted(f"{self.plan.fault.name} was stopped before it was proven.", "Nothing of it is left.")
 
-    def _shown(self, phase: str, courses: Sequence[Course] = ()) -> str:
-        """Return what the first of them saw, and how many others there are."""
-        courses = courses or self.courses
+    def _shown(self, phase: str) -> str:
+        """Return what the first target saw, and how many others there are."""
+        courses = self.going or self.courses
         look = getattr(courses[0], phase)
         others = f" (and {len(courses) - 1} more)" if len(courses) > 1 else ""
         return f"{look.detail}{others}" if look else "nobody looked"
 
-    def _each(self, work: Callable[[Course], None]) -> None:
-        """Do something at all targets at once; every one is tried, then the first error is raised.
+    def _each(self, work: Callable[[Course], None], courses: Sequence[Course]) -> None:
+        """Do something at these targets at once; every one is tried, then the first error is raised.
 
         A signal may raise here at any moment: what is under way comes to its end first, so that no command overtakes
         the undoing that follows.
         """
         pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
         try:
-            doing = [pool.submit(work, course) for course in self.courses]
+            doing = [pool.submit(work, course) for course in courses]
             wait(doing)
         finally:
             pool.shutdown(cancel_futures=True)
         for done in doing:
             done.result()
+
+
+def _too_few(injection: Injection) -> ChaosctlError:
+    """Return why the fault cannot go on: what went wrong at the first target, and how many others there are."""
+    failures = [course.failure for course in injection.courses if course.failure]
+    first, total = failures[0], len(injection.courses)
+    if injection.plan.needed == total:
+        others = f" So it is with {len(failures) - 1} of the other targets." if failures[1:] else ""
+        first.message += others
+        return first
+    return Inconclusive(
+        f"{len(failures)} of {total} targets had to be given up, and {injection.plan.needed} are needed. "
+        f"The first: {first.message}",
+        f"{first.fix} Or ask for fewer with --at-least.".strip(),
+    )
 
 
 def action(declared: type[Fault]) -> Callable[..., dict[str, Any]]:

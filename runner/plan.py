@@ -8,7 +8,7 @@ from runner import guardrails
 from runner.config import Chosen, current_or_none
 from runner.errors import UsageError
 from runner.fault import Fault
-from runner.model import format_duration, parse_duration
+from runner.model import EndsBy, format_duration, parse_duration
 from runner.parameters import build
 from runner.selection import Selected, Selection, select
 
@@ -19,18 +19,20 @@ _DEFAULT_DURATION = 90.0
 
 @dataclass(frozen=True)
 class Plan:
-    """One fault for certain targets; `seconds` is its duration."""
+    """One fault for certain targets; `seconds` is its duration, `needed` how many targets must have it at least."""
 
     fault: Fault
     selected: Selected
     seconds: float
     chosen: Chosen | None
     rulings: tuple[guardrails.Ruling, ...]
+    needed: int
 
     @property
     def sentence(self) -> str:
         """What happens to whom and for how long."""
-        return f"{self.fault.sentence(self.selected.who)} for {format_duration(self.seconds)}"
+        lasting = "" if self.fault.ends_by is EndsBy.ONE_SHOT else f" for {format_duration(self.seconds)}"
+        return f"{self.fault.sentence(self.selected.who)}{lasting}"
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ def outline(declared: type[Fault], arguments: Mapping[str, Any], environment: st
     selected = select(request.selection, chosen.environment if chosen else None)
     if chosen:
         rulings += guardrails.on_proposal(guardrails.Proposal(chosen, selected, seconds))
-    return Plan(request.fault, selected, seconds, chosen, rulings)
+    needed = request.selection.needed(len(selected.targets))
+    return Plan(request.fault, selected, seconds, chosen, rulings, needed)
 
 
 def default_duration(chosen: Chosen | None) -> float:

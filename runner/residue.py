@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner import ledger, tables
-from runner.errors import Unreachable
+from runner.errors import Gone
 from runner.ledger import Entry, Site
 from runner.model import Steps
 from runner.targets import Target, reach
@@ -51,7 +51,7 @@ def _joined(one: Entry | None, other: Entry) -> Entry:
 def _found_at(at: Target) -> list[Entry]:
     try:
         listing, identity = "".join(at.run(listing) for listing in tables.LISTS), at.identity()
-    except Unreachable:
+    except Gone:
         return []  # the namespace went away between listing and looking: nothing can be left there
     return [
         Entry(

@@ -8,7 +8,7 @@ from runner import guardrails, lifecycle
 from runner.config import Chosen, current_or_none
 from runner.errors import Aborted, ChaosctlError, Inconclusive, Residue, UsageError
 from runner.experiment import Extension, experiment_hash
-from runner.model import clock, format_duration
+from runner.model import EndsBy, clock, format_duration
 from runner.origin import origin, run_id
 from runner.plan import Request, default_duration
 from runner.progress import tell, told
@@ -62,7 +62,7 @@ class Run:
         least = _STREAK * self._slowest()
         for request in requests:
             seconds = request.seconds or default_duration(self.chosen)
-            if seconds < least:
+            if seconds < least and request.fault.ends_by is not EndsBy.ONE_SHOT:
                 raise UsageError(
                     f"{request.fault.name} for {format_duration(seconds)} is too short to be seen: samples come every "
                     f"{format_duration(self._slowest())}, and {_STREAK} of them are the least.",

@@ -1,5 +1,6 @@
 """From whom a fault takes something away: `--on`, `--namespace`, `--selector` and `--replicas`, in an environment."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,6 +8,7 @@ from typing import Annotated, Any
 
 from runner.config import Environment, Host
 from runner.errors import Inconclusive, UsageError
+from runner.model import parse_percent
 from runner.targets import Target, reach
 
 __all__ = ["Pick", "Selected", "Selection", "Share", "select"]
@@ -32,6 +34,16 @@ def _replicas(written: object) -> str:
     return text
 
 
+def _share(written: object) -> str:
+    """Return how many targets are asked for, as a number or a percentage, as text."""
+    text = str(written) if isinstance(written, int) and not isinstance(written, bool) else written
+    if isinstance(text, str) and text.endswith("%"):
+        parse_percent(text)
+    elif not (isinstance(text, str) and text.isascii() and text.isdigit() and int(text) > 0):
+        raise UsageError(f"{written!r} is no number of targets.", "Write 3, or a share of them: 80%.")
+    return text
+
+
 @dataclass(frozen=True)
 class Selection:
     """Who is meant. Fields are parameters of every fault, on the command line and in experiments."""
@@ -40,6 +52,18 @@ class Selection:
     namespace: Annotated[str, "all targets in this namespace of the environment"] = ""
     selector: Annotated[str, _labels, "only those with these labels: app=payment-api"] = ""
     replicas: Annotated[str, _replicas, "how many of each service's replicas that match: 1, 50% or all"] = ""
+    at_least: Annotated[str, _share, "go on while so many of the targets have the fault: 3 or 80%"] = "100%"
+
+    def needed(self, targets: int) -> int:
+        """Return how many of so many targets must have the fault; raises Inconclusive where more are asked for."""
+        number, percent, _ = self.at_least.partition("%")
+        needed = math.ceil(targets * float(number) / 100) if percent else int(number)
+        if needed > targets:
+            raise Inconclusive(
+                f"--at-least={self.at_least} asks for more than the {targets} that match: nothing was touched.",
+                "Ask for fewer, or select more.",
+            )
+        return max(1, needed)
 
 
 @dataclass(frozen=True)

@@ -97,22 +97,24 @@ class Session:
         """Say what it comes to: proven and healed, or the error that says why not."""
         hits = injection.hits
         met = "how often the workload met it is not known" if hits is None else f"the workload met it {hits} times"
-        if any(course.ended_how == "undone" for course in injection.courses):
+        if any(course.ended_how == "undone" for course in injection.going):
             raise Aborted("Stopped by a signal and undone at once.", f"Nothing of it is left; {met}.")
-        early = [course for course in injection.courses if course.ended_how == "early"]
-        if early:
+        early = [course for course in injection.going if course.ended_how == "early"]
+        if len(injection.going) - len(early) < injection.plan.needed:
             raise Inconclusive(
                 f"The fault was gone at {early[0].at.name} before its deadline: somebody else removed it.",
                 "`chaosctl recover` elsewhere does that, or a firewall reload (`nft flush ruleset`).",
             )
         if not injection.healed:
-            odd = next(course for course in injection.courses if not course.healed)
+            odd = next(course for course in injection.going if not course.healed)
             raise Inconclusive(
                 f"The fault was removed, but its effect is not seen gone at {odd.at.name}: "
                 f"{odd.after.detail if odd.after else 'nobody looked'}.",
                 "Nothing of ours is left there; see what else keeps it from working.",
             )
-        self._say(f"proven and healed; {met}")
+        given_up = len(injection.courses) - len(injection.going) + len(early)
+        where = f" at {len(injection.courses) - given_up} of {len(injection.courses)} targets" if given_up else ""
+        self._say(f"proven and healed{where}; {met}")
 
     def _tell(self, what: str, sentence: str) -> None:
         self._timeline.append({"at": clock(), "what": what, "detail": sentence})

@@ -11,9 +11,9 @@ from pkgutil import iter_modules
 from typing import Protocol, runtime_checkable
 
 from runner.errors import UsageError
-from runner.model import Command
+from runner.model import Command, Look, ProbeCall
 
-__all__ = ["PACKAGES", "Resolver", "Target", "reach", "schemes"]
+__all__ = ["PACKAGES", "Looking", "Resolver", "Target", "reach", "schemes"]
 
 PACKAGES = {"nft": "nftables", "tc": "iproute2", "ip": "iproute2"}
 """The Debian package of each tool that is not called like it."""
@@ -41,13 +41,27 @@ class Target(Protocol):
         """
 
     def socket(self, family: socket.AddressFamily, kind: socket.SocketKind, protocol: int = 0) -> socket.socket:
-        """Return a socket that lives in the target's network; raw ones need their protocol, and CAP_NET_RAW."""
+        """Return a socket that lives in the target's network; raw ones need their protocol, and CAP_NET_RAW.
+
+        Raises Missing where no socket of this machine can; such a target is `Looking`.
+        """
 
     def resolver(self) -> Resolver:
         """Return the target's own resolver configuration."""
 
     def identity(self) -> str:
-        """Return what tells this target from a later one of the same name; raises Unreachable where it is gone."""
+        """Return what tells this target from a later one of the same name.
+
+        Raises Gone where it is no more, and Unreachable where it does not answer.
+        """
+
+
+@runtime_checkable
+class Looking(Protocol):
+    """A target that probes cannot look from by sockets of this machine: they are run there."""
+
+    def look(self, call: ProbeCall, before: Look | None) -> Look:
+        """Return what a probe sees from within the target, as `runner.looking.look` does."""
 
 
 def schemes() -> tuple[str, ...]:

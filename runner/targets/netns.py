@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from runner.errors import Missing, Unreachable, UsageError
+from runner.errors import Gone, Missing, UsageError
 from runner.model import Command
 from runner.targets import Resolver
 from runner.targets.local import Local, execute, parse_resolv_conf
@@ -69,7 +69,7 @@ class Netns:
         try:
             return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise Unreachable(
+            raise Gone(
                 f"There is no network namespace {self.namespace!r} here.",
                 "`ip netns list` shows those there are.",
             ) from error
@@ -105,7 +105,7 @@ def _setns(name: str, handle: int) -> None:
             f"The network namespace of {name} could not be entered: {os.strerror(number)}.",
             "Entering needs CAP_SYS_ADMIN: run it as root (sudo).",
         )
-    raise Unreachable(
+    raise Gone(
         f"{name} is no network namespace: its file is there, but nothing is behind it ({os.strerror(number)}).",
         "Something ended it without `ip netns del`; that removes the file too.",
     )

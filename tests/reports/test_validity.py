@@ -9,7 +9,7 @@ from reports.verdict import judge
 from runner.model import EndsBy, Outcome, Sight, Verdict
 from tests.reports._records import COMMITTED, HEALED, SECONDS, START, bad_at, fault, gate, look, record, series, target
 
-UNPROVEN = {
+UNPROVEN: dict[str, dict[str, Any]] = {
     "an error": {"error": "`nft` at netns:a ended with 1: no such file."},
     "no look before": {"looks": target().looks[1:]},
     "present before": {"looks": (look("before", START, Sight.PRESENT), *target().looks)},
@@ -31,6 +31,13 @@ def test_every_gap_in_the_proof_of_one_target_of_two_is_inconclusive(changes: di
     assert judgement.verdict is Verdict.INCONCLUSIVE
     assert judgement.score is None
     assert judgement.reasons[0].startswith("network-dns was not proven at 1 of its 2 targets. At netns:b, ")
+
+
+def test_targets_that_were_given_up_do_not_count_where_fewer_were_asked_for() -> None:
+    """Whether enough are left is what decides, not which ones."""
+    faulty = target("netns:b", **UNPROVEN["an error"])
+    assert judge(record(faults=(fault(target(), faulty, at_least=1),))).verdict is Verdict.PASS
+    assert judge(record(faults=(fault(target(), faulty, at_least=2),))).verdict is Verdict.INCONCLUSIVE
 
 
 def test_a_look_that_was_unclear_before_a_clear_one_does_no_harm() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from reports.record import FaultRecord
 from runner.course import Course
-from runner.model import Command, Sight, clock
+from runner.errors import Inconclusive
+from runner.model import Command, ProbeCall, Sight, clock
 from runner.targets.netns import Netns
 from tests._nft import use
 from tests._scratch import Scratched
@@ -137,7 +138,7 @@ def test_looking_during_ends_when_stopped(namespace: Netns) -> None:
     made, course = begun(namespace)
     stop = threading.Event()
     stop.set()
-    course._arguments = {"unseen": True, "odd": False}
+    course._proof = ProbeCall("tests._scratch:look", {"unseen": True, "odd": False})
     course.look_during(stop)
     assert course.during
     assert course.during.sight is Sight.ABSENT
@@ -147,7 +148,8 @@ def test_looking_during_ends_when_stopped(namespace: Netns) -> None:
 def test_look_that_cannot_be_had_is_unclear_and_says_why(namespace: Netns) -> None:
     made = Scratched(namespace, odd_at=namespace.name)
     course = Course(made.injection.plan.fault, namespace, made.injection.id, 60)
-    course.look_before()
+    with pytest.raises(Inconclusive, match="does not look as it should"):
+        course.look_before()
     assert course.before
     assert course.before.sight is Sight.UNCLEAR
     assert course.before.detail == f"{namespace.name} cannot be looked at."
