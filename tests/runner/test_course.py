@@ -87,7 +87,7 @@ def test_slow_look_at_the_deadline_is_not_early(
 def test_slow_commit_makes_no_early_end(namespace: Netns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The kernel counts from the commit; we only know when the command had ended."""
     use(monkeypatch, tmp_path, 'case "$*" in "-f -") $real "$@"; sleep 0.8; exit;; esac; exec $real "$@"')
-    made, course = begun(namespace, "1500ms")
+    made, course = begun(namespace, "4s")
     assert course.committed
     made.injection.wait()
     assert course.ended_how != "early"
