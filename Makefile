@@ -18,7 +18,7 @@ help:
 setup: packages $(READY)
 
 packages:
-	@lab/install-debian-packages bind9-dnsutils
+	@lab/install-debian-packages bind9-dnsutils postgresql
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,25 +18,43 @@ from reports.tables import REVISION
 from runner.errors import Missing, Unreachable, UsageError
 from runner.paths import state_dir
 
-__all__ = ["connect", "reaching", "writing"]
+__all__ = ["connect", "reaching", "return_to", "writing"]
 
 _BUSY_SECONDS = 10.0
 _LOCK_SECONDS = 30.0
+_CONNECT_SECONDS = 5
 _WRITES = "chaosctl_writes"
+_UPGRADE_LOCK = 0x63686F73
+_KINDS = "sqlite", "postgresql", "postgres"
+_PLAIN = re.compile(r"^postgres(?:ql)?(?=://)")
 
 
 def connect(store_url: str = "") -> Engine:
     """Return an engine for the store, its tables as this version knows them.
 
-    SQLite is opened, set to WAL and upgraded under a file lock, because of several processes that open a new file at
-    once some would otherwise run the same migration. Raises UsageError for a URL that names no store, Missing where its
-    driver is not installed or a newer version wrote it, Unreachable where it does not answer.
+    Of several processes that open a new store at once only one may migrate it: SQLite is opened, set to WAL and
+    upgraded under a file lock, PostgreSQL is upgraded under an advisory lock. Raises UsageError for a URL that names no
+    store, Missing where its driver is not installed or a newer version wrote it, Unreachable where it does not answer.
     """
     url = resolved(store_url)
     engine = _engine(url)
     with reaching(url), _locked(engine), writing(engine) as connection:
         _bring_up_to_date(connection, url)
     return engine
+
+
+def return_to(revision: str, store_url: str = "") -> None:
+    """Take the tables back to an older revision, for going back to an older chaosctl; raises as connect() does."""
+    from reports.upgrade import downgrade  # noqa: PLC0415 - alembic takes 0.3 s
+
+    url = resolved(store_url)
+    engine = _engine(url)
+    try:
+        with reaching(url), _locked(engine), writing(engine) as connection:
+            _alone(connection)
+            downgrade(connection, _revision(connection), revision, without_password(url))
+    finally:
+        engine.dispose()
 
 
 @contextmanager
@@ -69,7 +88,9 @@ def _cause(error: OSError | SQLAlchemyError) -> str:
 
 def _engine(url: str) -> Engine:
     try:
-        engine = create_engine(url, **_options(url))
+        if make_url(url).get_backend_name() not in _KINDS:
+            raise ArgumentError("no store can be in that kind of database")  # noqa: TRY301 - told as any other below
+        engine = create_engine(_PLAIN.sub("postgresql+psycopg", url), **_options(url))
     except ModuleNotFoundError as error:
         raise Missing(
             f"The store {without_password(url)} needs the Python package {error.name}, which is not installed.",
@@ -83,12 +104,24 @@ def _engine(url: str) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
+    else:
+        event.listen(engine, "connect", _limit)
     return engine
 
 
 def _options(url: str) -> dict[str, Any]:
-    sqlite = make_url(url).get_backend_name() == "sqlite"
-    return {"connect_args": {"timeout": _BUSY_SECONDS}} if sqlite else {"pool_pre_ping": True}
+    if make_url(url).get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": _BUSY_SECONDS}}
+    waits = {} if "connect_timeout" in make_url(url).query else {"connect_timeout": _CONNECT_SECONDS}
+    return {"pool_pre_ping": True, "connect_args": waits}
+
+
+def _limit(raw: Any, _record: Any) -> None:
+    """Let nothing wait for ever: a lock somebody else holds is waited for as long as SQLite's."""
+    with raw.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = '{_BUSY_SECONDS:g}s'")
+        cursor.execute("SET statement_timeout = '60s'")
+    raw.commit()
 
 
 def _prepare(raw: Any, _record: Any) -> None:
@@ -135,7 +168,18 @@ def _bring_up_to_date(connection: Connection, url: str) -> None:
         return
     from reports.upgrade import upgrade  # noqa: PLC0415 - alembic takes 0.3 s and is needed once
 
-    upgrade(connection, found, without_password(url))
+    _alone(connection)
+    found = _revision(connection)
+    if found != REVISION:
+        upgrade(connection, found, without_password(url))
+
+
+def _alone(connection: Connection) -> None:
+    """Wait until nobody else migrates a PostgreSQL store, however long that takes; a file lock guards SQLite."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
 
 
 def _revision(connection: Connection) -> str:

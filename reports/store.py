@@ -1,21 +1,18 @@
 """The store: a row for each run from its start on, and one immutable record for each that ended."""
 
-import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any
 
-from pydantic import ValidationError
-from sqlalchemy import Connection, Engine, Select, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Select, or_, select, tuple_, update
 
 from reports.connect import connect, reaching, writing
+from reports.inserting import Kept, add_missing, insert_packed
+from reports.packing import Packed, pack, run_row, unpack, unpack_bytes
 from reports.place import resolved, without_password
 from reports.record import Record, Start
-from reports.tables import record_faults, records, runs
-from reports.verdict import judged
+from reports.tables import bodies, records, results, rollups, runs
 from runner.errors import ChaosctlError, UsageError
 
 __all__ = ["Row", "Store", "open_store"]
@@ -39,6 +36,8 @@ class Row:
     host: str
     started: float
     ended: float | None
+    project: str
+    pinned: str | None
     address: str | None
     kind: str | None
     service: str | None
@@ -68,38 +67,61 @@ class Store:
 
     def begin(self, start: Start) -> None:
         """Note that a run has begun; one that is known already stays as it is."""
-        with reaching(self.place):
-            try:
-                with writing(self.engine) as connection:
-                    connection.execute(insert(runs).values(_run_row(start)))
-            except IntegrityError:
-                return
+        with reaching(self.place), writing(self.engine) as connection:
+            add_missing(connection, runs, [run_row(start)], "run")
 
     def keep(self, record: Record) -> bool:
-        """Keep a record, judged; returns False where the very same one is there already.
+        """Keep a record, judged; returns False where one with the same evidence is there already.
 
         Raises ChaosctlError where the run has another record: a record is never replaced.
         """
-        whole = judged(record)
-        with reaching(self.place):
-            try:
-                return self._keep(whole)
-            except IntegrityError:  # PostgreSQL takes no lock between the look and the insert: another one was faster
-                return self._keep(whole)
+        packed = pack(record)
+        kept = self.keep_packed([packed])[packed.run]
+        if kept is Kept.CONFLICT:
+            raise ChaosctlError(
+                f"Run {record.run} has another record in {self.place}, not {packed.address[:12]}.",
+                "A record is never replaced. This one was not stored.",
+            )
+        return kept is Kept.STORED
 
-    def rows(self, limit: int, service: str = "", verdict: str = "", experiment: str = "") -> list[Row]:
-        """Return the latest runs first; `experiment` is part of a title, a path, or the beginning of a hash."""
+    def keep_packed(self, many: Sequence[Packed]) -> dict[str, Kept]:
+        """Keep records, at most one a run, all in one transaction; returns what became of each by its run."""
+        with reaching(self.place), writing(self.engine) as connection:
+            return insert_packed(connection, many)
+
+    def rows(
+        self,
+        limit: int,
+        service: str = "",
+        verdict: str = "",
+        experiment: str = "",
+        project: str | None = None,
+        after: tuple[float, str] | None = None,
+    ) -> list[Row]:
+        """Return the latest runs first; `experiment` is part of a title, a path, or the beginning of a hash.
+
+        `after` is the start and the id of the last run of the page before; no project means all of them.
+        """
         query = select(*_SHOWN).select_from(runs.outerjoin(records, records.c.run == runs.c.run))
         query = query.where(records.c.service == service) if service else query
         query = query.where(records.c.verdict == verdict) if verdict else query
         query = query.where(_of_experiment(experiment)) if experiment else query
-        query = query.order_by(runs.c.started.desc(), runs.c.run).limit(limit)
+        query = query if project is None else query.where(runs.c.project == project)
+        query = query.where(tuple_(runs.c.started, runs.c.run) < after) if after else query
+        query = query.order_by(runs.c.started.desc(), runs.c.run.desc()).limit(limit)
         with reaching(self.place), self.engine.begin() as connection:
             return _rows(connection, query)
 
+    def row(self, run: str) -> Row | None:
+        """Return the row of one run, by its whole id; None where there is none."""
+        query = select(*_SHOWN).select_from(runs.outerjoin(records, records.c.run == runs.c.run))
+        with reaching(self.place), self.engine.begin() as connection:
+            found = _rows(connection, query.where(runs.c.run == run))
+        return found[0] if found else None
+
     def find(self, written: str) -> str:
         """Return the run that `last` or the beginning of its id names; raises UsageError where that is not one run."""
-        latest = select(runs.c.run).order_by(runs.c.started.desc(), runs.c.run)
+        latest = select(runs.c.run).order_by(runs.c.started.desc(), runs.c.run.desc())
         named = latest if written == "last" else latest.where(runs.c.run.startswith(written, autoescape=True))
         with reaching(self.place), self.engine.begin() as connection:
             found = list(connection.scalars(named.limit(5)))
@@ -114,78 +136,41 @@ class Store:
         return written if written in found else found[0]
 
     def recorded(self) -> list[str]:
-        """Return the runs that have a record, in the order they started."""
-        query = select(runs.c.run).join(records, records.c.run == runs.c.run).order_by(runs.c.started, runs.c.run)
+        """Return the runs whose whole record is there, in the order they started."""
+        query = select(runs.c.run).join(records, records.c.run == runs.c.run).join(bodies)
         with reaching(self.place), self.engine.begin() as connection:
-            return list(connection.scalars(query))
+            return list(connection.scalars(query.order_by(runs.c.started, runs.c.run)))
 
     def record(self, run: str) -> Record:
-        """Return the record of a run; raises UsageError where it never ended, ChaosctlError where it is damaged."""
-        query = select(records.c.address, records.c.body).where(records.c.run == run)
+        """Return the record of a run; raises UsageError where there is none, ChaosctlError where it is damaged."""
+        return unpack(run, *self._body(run))
+
+    def content(self, run: str) -> bytes:
+        """Return the canonical bytes of a run's record, as they were stored; raises as record()."""
+        return unpack_bytes(run, *self._body(run))
+
+    def pin(self, run: str, reason: str | None) -> None:
+        """Keep everything of a run whatever its age, and say why; without a reason it is subject to its age again."""
+        with reaching(self.place), writing(self.engine) as connection:
+            connection.execute(update(runs).where(runs.c.run == run).values(pinned=reason))
+
+    def _body(self, run: str) -> tuple[str, bytes]:
+        query = select(records.c.address, bodies.c.body, rollups.c.address.label("rolled"))
+        query = query.outerjoin(bodies).outerjoin(rollups, rollups.c.address == records.c.address)
         with reaching(self.place), self.engine.begin() as connection:
-            found = connection.execute(query).one_or_none()
+            found = connection.execute(query.where(records.c.run == run)).one_or_none()
         if found is None:
             raise UsageError(
                 f"Run {run} was started and never ended, so there is no record of it.",
                 "It is still running, or was killed; chaosctl faults shows whether it left anything.",
             )
-        return _unpacked(run, found.address, found.body)
-
-    def _keep(self, record: Record) -> bool:
-        body, address = record.canonical(), record.address()
-        with writing(self.engine) as connection:
-            present = connection.scalar(select(records.c.address).where(records.c.run == record.run))
-            if present == address:
-                return False
-            if present:
-                raise ChaosctlError(
-                    f"Run {record.run} has another record in {self.place}: {present[:12]}, not {address[:12]}.",
-                    "A record is never replaced. This one was not stored.",
-                )
-            _insert(connection, record, address, body)
-        return True
-
-
-def _insert(connection: Connection, record: Record, address: str, body: bytes) -> None:
-    begun = Start(run=record.run, experiment=record.experiment, origin=record.origin, started=record.started)
-    if _known(connection, record.run):
-        connection.execute(update(runs).where(runs.c.run == record.run).values(ended=record.ended))
-    else:
-        connection.execute(insert(runs).values(_run_row(begun) | {"ended": record.ended}))
-    connection.execute(insert(records).values(_record_row(record) | {"address": address, "body": zlib.compress(body)}))
-    for fault in sorted({fault.name for fault in record.faults}):
-        connection.execute(insert(record_faults).values(address=address, fault=fault))
-
-
-def _known(connection: Connection, run: str) -> bool:
-    return connection.scalar(select(runs.c.run).where(runs.c.run == run)) is not None
-
-
-def _run_row(start: Start) -> dict[str, Any]:
-    return {
-        "run": start.run,
-        "title": start.experiment.title,
-        "path": start.experiment.path,
-        "experiment_hash": start.experiment.hash,
-        "environment": start.origin.environment,
-        "user": start.origin.user,
-        "host": start.origin.host,
-        "started": start.started,
-    }
-
-
-def _record_row(record: Record) -> dict[str, Any]:
-    judgement = record.judgement
-    assert judgement is not None  # noqa: S101 - keep() judges what was not judged
-    return {
-        "run": record.run,
-        "kind": record.kind,
-        "service": record.promise.service,
-        "verdict": judgement.verdict.value,
-        "exit_code": judgement.exit_code,
-        "score": judgement.score,
-        "formula": judgement.formula,
-    }
+        if found.body is None:
+            rest = "a roll-up of it remains" if found.rolled else "its verdict and figures remain"
+            raise UsageError(
+                f"The samples of run {run} were pruned because of their age; {rest}.",
+                "chaosctl report pin keeps everything of a run, if it is pinned in time.",
+            )
+        return found.address, found.body
 
 
 def _of_experiment(written: str) -> Any:
@@ -197,28 +182,11 @@ def _of_experiment(written: str) -> Any:
 
 
 def _rows(connection: Connection, query: Select[Any]) -> list[Row]:
-    shown = select(query.with_only_columns(records.c.address).subquery().c.address)
-    wanted = select(record_faults).where(record_faults.c.address.in_(shown)).order_by(record_faults.c.fault)
-    faults: dict[str | None, tuple[str, ...]] = {}
-    for address, fault in connection.execute(wanted):
-        faults[address] = (*faults.get(address, ()), fault)
+    found = connection.execute(query).mappings().all()
+    wanted = select(results.c.run, results.c.fault).where(results.c.run.in_([row["run"] for row in found]))
+    faults: dict[str, tuple[str, ...]] = {}
+    for run, fault in connection.execute(wanted.order_by(results.c.fault)):
+        faults[run] = (*faults.get(run, ()), fault)
     return [
-        Row(**{str(column): value for column, value in row.items()}, faults=faults.get(row["address"], ()))
-        for row in connection.execute(query).mappings()
+        Row(**{str(column): value for column, value in row.items()}, faults=faults.get(row["run"], ())) for row in found
     ]
-
-
-def _unpacked(run: str, address: str, body: bytes) -> Record:
-    try:
-        content = zlib.decompress(body)
-        if sha256(content).hexdigest() != address:
-            raise ChaosctlError(
-                f"The record of run {run} is not the one that was stored: it does not match {address[:12]}.",
-                "Do not trust it. Restore the store from a backup, or delete the run.",
-            )
-        return Record.model_validate_json(content)
-    except (zlib.error, ValidationError) as error:
-        raise ChaosctlError(
-            f"The record of run {run} cannot be read by this version of chaosctl: {error}.",
-            "Read it with the version that wrote it, or restore the store from a backup.",
-        ) from error

@@ -1,10 +1,23 @@
-"""The tables of the store; a change here comes with a migration and another REVISION."""
+"""The tables of the store, on SQLite and PostgreSQL alike; a change here comes with a migration and a new REVISION."""
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
 
-__all__ = ["REVISION", "metadata", "record_faults", "records", "runs"]
+__all__ = [
+    "REVISION",
+    "answers",
+    "audit",
+    "bodies",
+    "cells",
+    "deliveries",
+    "metadata",
+    "records",
+    "results",
+    "rollups",
+    "runs",
+    "tokens",
+]
 
-REVISION = "0001"
+REVISION = "0002"
 
 metadata = MetaData()
 
@@ -20,7 +33,10 @@ runs = Table(
     Column("host", String, nullable=False),
     Column("started", Float, nullable=False),
     Column("ended", Float),
-    Index("runs_started", "started"),
+    Column("project", String, nullable=False, server_default=""),
+    Column("pinned", String),
+    Index("runs_started", "started", "run"),
+    Index("runs_project", "project", "started", "run"),
     Index("runs_experiment", "experiment_hash", "started"),
     comment="one row a run, written before anything happens; `ended` is null until its record is there",
 )
@@ -36,15 +52,112 @@ records = Table(
     Column("exit_code", Integer, nullable=False),
     Column("score", Float),
     Column("formula", String, nullable=False),
-    Column("body", LargeBinary, nullable=False),
     Index("records_service", "service"),
-    comment="immutable: `address` is the SHA-256 of the canonical JSON, `body` that JSON compressed with zlib",
+    comment="what came of a run, immutable: `address` is the SHA-256 of the canonical JSON of its record",
 )
 
-record_faults = Table(
-    "record_faults",
+bodies = Table(
+    "bodies",
     metadata,
     Column("address", String(64), ForeignKey("records.address"), primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+    comment="the canonical JSON, compressed with zlib: content-addressed, never altered, pruned first",
+)
+
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("address", String(64), ForeignKey("records.address"), primary_key=True),
+    Column("made", Float, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    comment="what is kept of a record whose samples were pruned: the same JSON with each series summed up",
+)
+
+results = Table(
+    "results",
+    metadata,
+    Column("run", String, ForeignKey("runs.run"), primary_key=True),
     Column("fault", String, primary_key=True),
-    Index("record_faults_fault", "fault"),
+    Column("project", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("service", String, nullable=False),
+    Column("experiment_hash", String, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("verdict", String, nullable=False),
+    Column("valid", Boolean, nullable=False),
+    Column("score", Float),
+    Column("absorbed", Float),
+    Column("recovered", Float),
+    Column("bad_share", Float),
+    Column("recovery_time", Float),
+    Column("events", Float),
+    Column("required", Boolean, nullable=False),
+    Column("weight", Float, nullable=False),
+    Column("objective", Float, nullable=False),
+    Column("formula", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Index("results_cell", "service", "fault", "started"),
+    comment="one row for each fault of a run: what cells, services and trends are computed from",
+)
+
+cells = Table(
+    "cells",
+    metadata,
+    Column("service", String, primary_key=True),
+    Column("fault", String, primary_key=True),
+    Column("environment", String, primary_key=True),
+    Column("project", String, primary_key=True),
+    comment="every service x fault that ever ran; it stays when its runs are pruned, and is then stale",
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("secret_hash", String(64), nullable=False),
+    Column("scopes", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("note", String, nullable=False),
+    Column("made_by", String, nullable=False),
+    Column("made", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("revoked", Float),
+    comment="who may use the API; of the secret only its SHA-256 is kept",
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("token", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("request_hash", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("made", Float, nullable=False),
+    Index("answers_made", "made"),
+    comment="what was answered to an Idempotency-Key, committed with what it answered for",
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("who", String, nullable=False),
+    Column("project", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Index("audit_at", "at"),
+    comment="every write through the API, and every token made or revoked; written with it in one transaction",
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("run", String, ForeignKey("runs.run"), primary_key=True),
+    Column("place", String, primary_key=True),
+    Column("at", Float, nullable=False),
+    comment="which runs an ingestion API has confirmed, so that `report push --to` sends each once",
 )

@@ -44,3 +44,9 @@ def upgrade() -> None:
         sa.Column("fault", sa.String, primary_key=True),
     )
     op.create_index("record_faults_fault", "record_faults", ["fault"])
+
+
+def downgrade() -> None:
+    """Leave nothing: this takes every run with it."""
+    for table in ("record_faults", "records", "runs"):
+        op.drop_table(table)

@@ -1,0 +1,84 @@
+"""Putting packed records into the tables: many at once, each once, never one over another."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Table, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from reports.packing import Packed, evidence, unpack
+from reports.tables import bodies, cells, records, results, runs
+
+__all__ = ["Kept", "add_missing", "insert_packed"]
+
+
+class Kept(StrEnum):
+    """What became of a record that was handed over."""
+
+    STORED = "stored"
+    PRESENT = "present"
+    CONFLICT = "conflict"
+
+
+def insert_packed(connection: Connection, many: Sequence[Packed]) -> dict[str, Kept]:
+    """Insert records, at most one a run, and return what became of each by its run.
+
+    A run whose record has the same evidence is present, whatever formula judged it; one with other evidence is a
+    conflict, and the stored one stays. They are inserted in the order of their runs, so that two writers with the same
+    runs wait for each other and never for both.
+    """
+    ordered = sorted(many, key=lambda packed: packed.run)
+    _upsert_runs(connection, [packed.run_row for packed in ordered])
+    fresh = add_missing(connection, records, [packed.record_row for packed in ordered], "run")
+    new = [packed for packed in ordered if packed.run in fresh]
+    add_missing(connection, bodies, [{"address": packed.address, "body": packed.body} for packed in new], "address")
+    found = [row for packed in new for row in packed.result_rows]
+    add_missing(connection, results, found, "run")
+    add_missing(connection, cells, _cells_of(found), "service")
+    old = {packed.run: packed for packed in ordered if packed.run not in fresh}
+    return dict.fromkeys(fresh, Kept.STORED) | _compared(connection, old)
+
+
+def add_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], told: str) -> set[str]:
+    """Insert the rows that are not there yet, and return the column `told` of those that were inserted."""
+    if not rows:
+        return set()
+    statement = _insert(connection, table).on_conflict_do_nothing().returning(table.c[told])
+    return set(connection.scalars(statement, [dict(row) for row in rows]))
+
+
+def _insert(connection: Connection, table: Table) -> Any:
+    return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](table)
+
+
+def _upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note the end of runs; one that has a record already keeps its row as it is."""
+    statement = _insert(connection, runs)
+    statement = statement.on_conflict_do_update(
+        index_elements=[runs.c.run],
+        set_={"ended": statement.excluded.ended, "project": statement.excluded.project},
+        where=runs.c.ended.is_(None),
+    )
+    connection.execute(statement.returning(runs.c.run), [dict(row) for row in rows])
+
+
+def _cells_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    keys = {tuple(row[column.name] for column in cells.c) for row in rows if row["service"]}
+    return [dict(zip(cells.c.keys(), key, strict=True)) for key in sorted(keys)]
+
+
+def _compared(connection: Connection, old: Mapping[str, Packed]) -> dict[str, Kept]:
+    if not old:
+        return {}
+    query = select(records.c.run, records.c.address, bodies.c.body).outerjoin(bodies).where(records.c.run.in_(old))
+    return {run: _same(old[run], address, body) for run, address, body in connection.execute(query)}
+
+
+def _same(packed: Packed, address: str, body: bytes | None) -> Kept:
+    if packed.address == address:
+        return Kept.PRESENT
+    if body is None:
+        return Kept.CONFLICT
+    stored, offered = unpack(packed.run, address, body), unpack(packed.run, packed.address, packed.body)
+    return Kept.PRESENT if evidence(stored) == evidence(offered) else Kept.CONFLICT

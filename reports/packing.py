@@ -1,0 +1,140 @@
+"""A record made ready for the store: its bytes, its address and its rows; pure, so that other processes can do it."""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from pydantic import ValidationError
+
+from reports.record import Judgement, Record, Start
+from reports.verdict import judged
+from runner.errors import ChaosctlError
+
+__all__ = ["Packed", "evidence", "pack", "packed_size", "run_row", "unpack", "unpack_bytes"]
+
+_LEVEL = 3
+"""Within 5% of the smallest that zlib makes of a record, at a third of the time."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """All that the store keeps of one record, by table."""
+
+    run: str
+    address: str
+    body: bytes
+    run_row: Mapping[str, Any]
+    record_row: Mapping[str, Any]
+    result_rows: tuple[Mapping[str, Any], ...]
+
+
+def pack(record: Record, project: str = "") -> Packed:
+    """Return what the store keeps of a record, which is judged first where it was not."""
+    whole = judged(record)
+    judgement = whole.judgement
+    assert judgement is not None  # noqa: S101 - judged() fills it in
+    content = whole.canonical()
+    address = sha256(content).hexdigest()
+    begun = Start(run=whole.run, experiment=whole.experiment, origin=whole.origin, started=whole.started)
+    return Packed(
+        run=whole.run,
+        address=address,
+        body=zlib.compress(content, _LEVEL),
+        run_row=run_row(begun) | {"ended": whole.ended, "project": project},
+        record_row=_record_row(whole, judgement) | {"address": address},
+        result_rows=tuple(_result_rows(whole, judgement, project)),
+    )
+
+
+def packed_size(content: bytes) -> int:
+    """Return how many bytes the store keeps of a record's canonical JSON."""
+    return len(zlib.compress(content, _LEVEL))
+
+
+def unpack_bytes(run: str, address: str, body: bytes) -> bytes:
+    """Return a record's canonical bytes as they were stored; raises ChaosctlError where they are not those any more."""
+    try:
+        content = zlib.decompress(body)
+    except zlib.error as error:
+        raise _unreadable(run, error) from error
+    if sha256(content).hexdigest() != address:
+        raise ChaosctlError(
+            f"The record of run {run} is not the one that was stored: it does not match {address[:12]}.",
+            "Do not trust it. Restore the store from a backup, or delete the run.",
+        )
+    return content
+
+
+def unpack(run: str, address: str, body: bytes) -> Record:
+    """Return a record from the store; raises ChaosctlError where it is damaged or another version wrote it."""
+    content = unpack_bytes(run, address, body)
+    try:
+        return Record.model_validate_json(content)
+    except ValidationError as error:
+        raise _unreadable(run, error) from error
+
+
+def evidence(record: Record) -> bytes:
+    """Return what a record says but for its judgement, which follows from the rest."""
+    return record.model_copy(update={"judgement": None}).canonical()
+
+
+def run_row(start: Start) -> dict[str, Any]:
+    """Return the row that says that a run has begun."""
+    return {
+        "run": start.run,
+        "title": start.experiment.title,
+        "path": start.experiment.path,
+        "experiment_hash": start.experiment.hash,
+        "environment": start.origin.environment,
+        "user": start.origin.user,
+        "host": start.origin.host,
+        "started": start.started,
+    }
+
+
+def _record_row(record: Record, judgement: Judgement) -> dict[str, Any]:
+    return {
+        "run": record.run,
+        "kind": record.kind,
+        "service": record.promise.service,
+        "verdict": judgement.verdict.value,
+        "exit_code": judgement.exit_code,
+        "score": judgement.score,
+        "formula": judgement.formula,
+    }
+
+
+def _result_rows(record: Record, judgement: Judgement, project: str) -> list[dict[str, Any]]:
+    promise = record.promise
+    row = {
+        "run": record.run,
+        "project": project,
+        "environment": record.origin.environment,
+        "service": promise.service,
+        "experiment_hash": record.experiment.hash,
+        "started": record.started,
+        "verdict": judgement.verdict.value,
+        "valid": judgement.score is not None,
+        "score": judgement.score,
+        "absorbed": judgement.absorbed,
+        "recovered": judgement.recovered,
+        "bad_share": judgement.bad_share,
+        "recovery_time": judgement.recovery_time,
+        "events": judgement.events,
+        "required": promise.required,
+        "weight": promise.weight,
+        "objective": promise.objective,
+        "formula": judgement.formula,
+        "reason": judgement.reasons[0] if judgement.reasons else "",
+    }
+    return [row | {"fault": name} for name in sorted({fault.name for fault in record.faults})]
+
+
+def _unreadable(run: str, error: Exception) -> ChaosctlError:
+    return ChaosctlError(
+        f"The record of run {run} cannot be read by this version of chaosctl: {error}.",
+        "Read it with the version that wrote it, or restore the store from a backup.",
+    )
