@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -69,7 +70,7 @@ MOMENTS = (
     Moment("the lab is noted", lambda lab: lab.state.exists(), group=True),
     Moment("the first namespace is there", lambda lab: _namespaces(lab) >= 1),
     Moment("half of the namespaces are there", lambda lab: _namespaces(lab) >= 5, group=True),
-    Moment("the link is there", lambda lab: Path("/sys/class/net", lab.link).exists()),
+    Moment("the link is there", lambda lab: lab.link in [name for _, name in socket.if_nameindex()]),
     Moment("the first service is started", lambda lab: _logs(lab) >= 1),
     Moment("half of the services are started", lambda lab: _logs(lab) >= 4, group=True),
     Moment("the last service is started", lambda lab: _logs(lab) >= 8),
