@@ -2,18 +2,20 @@
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any
 
 from pydantic import ValidationError
 
+from reports.history import RunSummary
 from reports.record import Judgement, Record, Start
 from reports.verdict import judged
 from runner.errors import ChaosctlError
 
 __all__ = ["Packed", "evidence", "pack", "packed_size", "run_row", "unpack", "unpack_bytes"]
 
+_SUMMED = [field.name for field in fields(RunSummary) if field.name not in ("faults", "verdict")]
 _LEVEL = 3
 """Within 5% of the smallest that zlib makes of a record, at a third of the time."""
 
@@ -108,29 +110,11 @@ def _record_row(record: Record, judgement: Judgement) -> dict[str, Any]:
 
 
 def _result_rows(record: Record, judgement: Judgement, project: str) -> list[dict[str, Any]]:
-    promise = record.promise
-    row = {
-        "run": record.run,
-        "project": project,
-        "environment": record.origin.environment,
-        "service": promise.service,
-        "experiment_hash": record.experiment.hash,
-        "started": record.started,
-        "verdict": judgement.verdict.value,
-        "valid": judgement.score is not None,
-        "score": judgement.score,
-        "absorbed": judgement.absorbed,
-        "recovered": judgement.recovered,
-        "bad_share": judgement.bad_share,
-        "recovery_time": judgement.recovery_time,
-        "events": judgement.events,
-        "required": promise.required,
-        "weight": promise.weight,
-        "objective": promise.objective,
-        "formula": judgement.formula,
-        "reason": judgement.reasons[0] if judgement.reasons else "",
-    }
-    return [row | {"fault": name} for name in sorted({fault.name for fault in record.faults})]
+    summary = RunSummary.of(record.model_copy(update={"judgement": judgement}))
+    row = {name: getattr(summary, name) for name in _SUMMED}
+    row |= {"verdict": summary.verdict.value, "valid": summary.valid, "project": project}
+    row |= {"absorbed": judgement.absorbed, "recovered": judgement.recovered}
+    return [row | {"fault": name} for name in summary.faults]
 
 
 def _unreadable(run: str, error: Exception) -> ChaosctlError:

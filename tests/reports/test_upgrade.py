@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
 from reports.connect import connect, return_to, writing
-from reports.queries import cells_of, results_of
+from reports.queries import cells_of, history
 from reports.store import open_store
 from reports.tables import REVISION, metadata
 from reports.upgrade import _configured, upgrade
@@ -54,7 +54,7 @@ def test_runs_go_back_to_an_older_version_and_forth_again_unaltered(url: str) ->
     with open_store(url) as store:
         for one in (FIRST, SECOND):
             store.keep(one)
-        before = store.rows(limit=10), cells_of(store), results_of(store, "payment", ["network-dns"], 0)
+        before = store.rows(limit=10), cells_of(store), history(store, 0)
     return_to("0001", url)
     assert tables(url) == ["alembic_version", "record_faults", "records", "runs"]
     assert rows(url, "SELECT run, fault FROM records NATURAL JOIN record_faults ORDER BY run, fault") == [
@@ -63,7 +63,7 @@ def test_runs_go_back_to_an_older_version_and_forth_again_unaltered(url: str) ->
         ("run-2", "network-dns"),
     ]
     with open_store(url) as store:
-        assert (store.rows(limit=10), cells_of(store), results_of(store, "payment", ["network-dns"], 0)) == before
+        assert (store.rows(limit=10), cells_of(store), history(store, 0)) == before
         assert [store.content(one.run) for one in (FIRST, SECOND)] == [
             judged(one).canonical() for one in (FIRST, SECOND)
         ]

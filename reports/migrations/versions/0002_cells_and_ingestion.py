@@ -87,12 +87,12 @@ def _add_tables() -> None:
         sa.Column("run", sa.String, sa.ForeignKey("runs.run"), primary_key=True),
         sa.Column("fault", sa.String, primary_key=True),
         *(sa.Column(name, sa.String, nullable=False) for name in ("project", "environment", "service")),
-        sa.Column("experiment_hash", sa.String, nullable=False),
+        *(sa.Column(name, sa.String, nullable=False) for name in ("experiment", "experiment_hash", "kind")),
         sa.Column("started", sa.Float, nullable=False),
         sa.Column("verdict", sa.String, nullable=False),
         sa.Column("valid", sa.Boolean, nullable=False),
         *(sa.Column(name, sa.Float) for name in ("score", "absorbed", "recovered", "bad_share")),
-        *(sa.Column(name, sa.Float) for name in ("recovery_time", "events")),
+        sa.Column("recovery_time", sa.Float),
         sa.Column("required", sa.Boolean, nullable=False),
         sa.Column("weight", sa.Float, nullable=False),
         sa.Column("objective", sa.Float, nullable=False),
@@ -164,9 +164,9 @@ def _fill() -> None:
 
 
 _RESULT = (
-    *("run", "fault", "project", "environment", "service", "experiment_hash", "started", "verdict", "valid", "score"),
-    *("absorbed", "recovered", "bad_share", "recovery_time", "events", "required", "weight", "objective", "formula"),
-    "reason",
+    *("run", "fault", "project", "environment", "service", "experiment", "experiment_hash", "kind", "started"),
+    *("verdict", "valid", "score", "absorbed", "recovered", "bad_share", "recovery_time", "required", "weight"),
+    *("objective", "formula", "reason"),
 )
 
 
@@ -182,12 +182,14 @@ def _results(body: bytes) -> list[dict[str, Any]]:
         "project": "",
         "environment": record["origin"]["environment"],
         "service": promise["service"],
+        "experiment": record["experiment"]["path"] or record["experiment"]["title"],
         "experiment_hash": record["experiment"]["hash"],
+        "kind": record["kind"],
+        "recovery_time": judged["recovery_time"],
         "started": record["started"],
         "valid": judged["score"] is not None,
         "reason": judged["reasons"][0] if judged["reasons"] else "",
         **{name: promise[name] for name in ("required", "weight", "objective")},
         **{name: judged[name] for name in ("verdict", "score", "absorbed", "recovered", "bad_share", "formula")},
-        **{name: judged[name] for name in ("recovery_time", "events")},
     }
     return [row | {"fault": fault} for fault in sorted({fault["name"] for fault in record["faults"]})]
