@@ -6,16 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from runner import ledger
+from runner.acting import Acting
 from runner.errors import ChaosctlError, Inconclusive
 from runner.fault import Fault
 from runner.ledger import Site
-from runner.looking import look
 from runner.model import EndsBy, Look, ProbeCall, Sight, State, Steps, clock
 from runner.targets import Target
 
 __all__ = ["Course"]
 
-_PROOF_LIMIT = 10.0
 _END_LIMIT = 2.0
 _HEAL_LIMIT = 30.0
 _PAUSE = 0.05
@@ -36,6 +35,7 @@ class Course:
         self.before: Look | None = None
         self.during: Look | None = None
         self.after: Look | None = None
+        self.achieved: Look | None = None
         self.committed: float | None = None
         self.ended: float | None = None
         self.ended_how = "unknown"
@@ -48,6 +48,7 @@ class Course:
         self._seconds = seconds if self._lasts else 0.0
         self._sent: float | None = None
         self._proof = ProbeCall("")
+        self._acting = Acting(fault, at, self.errors, lambda: self._state() in (State.INERT, State.ABSENT))
 
     @property
     def steps(self) -> Steps:
@@ -82,10 +83,15 @@ class Course:
             self.failure = error
 
     def look_before(self) -> None:
-        """Plan the fault here, and see the target without it; raises Inconclusive where it does not look so."""
+        """Plan the fault here, and see the target without it.
+
+        Raises Inconclusive where it does not look so, Refused where what was seen forbids the fault.
+        """
         self._proof = self._fault.proof(self.at)
         self.site = Site(self.at.name, self.at.identity(), self._fault.steps(self.at, self._fault_id, self._asked))
+        self._acting.open(self._proof)
         self.before = self._look()
+        self._fault.heed(self.before)
         if self.before.sight is not Sight.ABSENT:
             raise Inconclusive(
                 f"Before the fault, {self.at.name} does not look as it should: {self.before.detail}. "
@@ -99,13 +105,14 @@ class Course:
         for command in self.steps.inject:
             self.at.run(command, pass_fds=(lock,))
         self.committed = clock()
+        self._acting.begin(self._fault_id, self.committed, self.committed + self._seconds)
 
     def look_during(self, stop: threading.Event) -> None:
-        """Look until the fault is seen, for at most ten seconds and never past the deadline.
+        """Look until the fault is seen, for at most as long as its proof may take and never past the deadline.
 
         Raises Inconclusive where it never is, unless stopped.
         """
-        limit = clock() + _PROOF_LIMIT
+        limit = clock() + self._proof.patience
         if self._lasts:
             limit = min(limit, self.deadline or 0.0)
         self.during = self._look()
@@ -130,6 +137,21 @@ class Course:
         if (now := clock()) < self._sent + self._seconds - _TICK:
             self.ended, self.ended_how = now, "early"
             self.errors.append("it was gone before its deadline: somebody else removed it")
+
+    def stop_acting(self) -> None:
+        """Stop what the fault does all the while; nothing of it is under way any more."""
+        self._acting.stop()
+
+    def conclude(self) -> None:
+        """Hold what a fault that was watched all the while came to against what it promised."""
+        if self.committed and self.ended:
+            self.achieved = self._acting.achieved(self.committed, self.ended)
+        if self.achieved and self.achieved.sight is not Sight.PRESENT:
+            self.errors.append(f"it did not come to what was asked for: {self.achieved.detail}")
+
+    def leave(self) -> None:
+        """End what looked all the while."""
+        self._acting.close()
 
     def see_end(self) -> None:
         """Wait for the check that finds the fault no longer live, at most two seconds past the deadline.
@@ -172,7 +194,7 @@ class Course:
     def account(self) -> dict[str, Any]:
         """Return all that happened here, in the shape of reports.record.TargetRecord."""
         errors = [*self.errors, *([self.failure.message] if self.failure else [])]
-        looks = {"before": self.before, "during": self.during, "after": self.after}
+        looks = [("before", self.before), ("during", self.during), ("during", self.achieved), ("after", self.after)]
         return {
             "target": self.at.name,
             "committed": self.committed,
@@ -182,7 +204,7 @@ class Course:
             "healed": self.healed,
             "ended_how": self.ended_how if self.ended_how != "early" else "unknown",
             "hits": self.hits,
-            "looks": [{"phase": phase, **vars(look)} for phase, look in looks.items() if look],
+            "looks": [{"phase": phase, **vars(look)} for phase, look in looks if look],
             "error": "; ".join(dict.fromkeys(errors)),
         }
 
@@ -197,6 +219,6 @@ class Course:
         """Look once; a look that cannot be had shows nothing, and says why."""
         asked = clock()
         try:
-            return look(self.at, self._proof, self.before)
+            return self._acting.look(self._proof, self.before)
         except ChaosctlError as error:
             return Look(asked, clock(), Sight.UNCLEAR, error.message)

@@ -1,12 +1,47 @@
 """What every file in actions/ declares: a fault's parameters, steps, proof and what ends it."""
 
+import threading
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
-from runner.model import EndsBy, ProbeCall, Steps
+from runner.config import Environment
+from runner.model import EndsBy, Look, ProbeCall, Steps
 from runner.targets import Target
 
-__all__ = ["Fault"]
+__all__ = ["Fault", "Stage", "Watcher"]
+
+
+class Watcher(Protocol):
+    """What looks all the while at one target, for faults that no single look can prove."""
+
+    def open(self) -> None:
+        """Begin; raises what says why it cannot."""
+
+    def close(self) -> None:
+        """End, and leave nothing behind; can be repeated."""
+
+    def look(self, before: Look | None) -> Look:
+        """Look at the effect as it is now; `before` is absent in the first look, without the fault."""
+
+    def measured(self, since: float, until: float) -> Sequence[float]:
+        """Return what was measured of what began between two moments, in seconds."""
+
+    def achieved(self, since: float, until: float) -> Look:
+        """Return what the fault came to from its beginning to its end: PRESENT where that is what was promised."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where and how long a fault acts; times in seconds since the epoch. `over` is set when it has to stop."""
+
+    at: Target
+    fault_id: str
+    committed: float
+    deadline: float
+    over: threading.Event
+    watcher: Watcher | None
 
 
 class Fault(ABC):
@@ -31,3 +66,28 @@ class Fault(ABC):
     @abstractmethod
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return what to do at a target for that long; writes nothing, raises Missing where it cannot be had."""
+
+    def settled(self, environment: Environment | None) -> "Fault":  # noqa: ARG002 - for those that need it
+        """Return the fault with what nobody said and the environment knows."""
+        return self
+
+    def home(self, environment: Environment | None) -> str:  # noqa: ARG002 - for those that have one
+        """Return whom it is for, written as `--on`, where nobody said; nothing where that has to be said."""
+        return ""
+
+    def lasts(self, seconds: float) -> float:
+        """Return how long it lasts where nobody said, given the environment's default."""
+        return seconds
+
+    def refuse(self, seconds: float) -> None:  # noqa: B027 - most have nothing against it
+        """Raise UsageError where it cannot be had in that time, Refused where it must not be."""
+
+    def heed(self, before: Look) -> None:  # noqa: B027 - most have nothing against it
+        """Raise Refused where what was seen without the fault forbids it."""
+
+    def act(self, stage: Stage) -> None:  # noqa: B027 - most have nothing to do
+        """Do what has to be done all the while, in a thread from the commit on; return when `stage.over` is set.
+
+        It is no part of what ends the fault: whatever it does must end by itself where the fault lives, because the
+        thread dies with its process.
+        """

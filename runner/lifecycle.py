@@ -44,7 +44,7 @@ failures: list[ChaosctlError] = []
 class Injection:
     """One fault at its targets: `start`, `wait`, `finish`. Setting `stop` at any time makes it end at once.
 
-    `tell` is called with a word and a sentence at each step: before, armed, effective, healed, undone.
+    `tell` is called with a word and a sentence at each step: before, armed, effective, achieved, healed.
     """
 
     def __init__(self, planned: Plan, stop: threading.Event, tell: Tell) -> None:
@@ -65,8 +65,8 @@ class Injection:
         by default all of them. Raises Inconclusive where it cannot be seen without the fault or did not show with it,
         Aborted when stopped; whatever was done is undone by then.
         """
-        self._look_before()
         try:
+            self._look_before()
             self._may_go_on()
             self._commit()
             self._may_go_on()
@@ -94,7 +94,11 @@ class Injection:
         Raises Residue where something could not be undone; can be called again, and from any thread.
         """
         with self._finishing:
-            if self.finished or self._entry is None:
+            if self.finished:
+                return
+            self._each(Course.stop_acting, self.courses)
+            if self._entry is None:
+                self._each(Course.leave, self.courses)
                 return
             touched = [course for course in self.courses if course.touched]
             if self.stop.is_set():
@@ -104,10 +108,14 @@ class Injection:
                 self._each(Course.look_after, touched)
             else:
                 self._each(Course.see_end, self.going)
+                self._each(Course.conclude, self.going)
                 self._each(Course.look_after, touched)
                 self._each(Course.read_count, self.going)
                 ledger.undo(self._entry)
+            self._each(Course.leave, self.courses)
             self.finished = True
+        if any(course.achieved for course in self.going):
+            self._tell("achieved", self._shown("achieved"))
         self._tell("healed" if self.healed else "unclear", self._shown("after"))
 
     @property
@@ -193,6 +201,7 @@ class Injection:
         for course in failed:
             self._given_up.add(course.at.name)
             self._tell("left out", f"{course.at.name}: {course.failure}")
+            course.stop_acting()
             if self._entry and course.touched and course.site:
                 try:
                     ledger.undo_at(self._entry, course.site)

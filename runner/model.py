@@ -228,10 +228,17 @@ class Steps:
 
 @dataclass(frozen=True)
 class ProbeCall:
-    """A probe named as in an experiment, so that a fault declares its proof without importing it."""
+    """A probe named as in an experiment, so that a fault declares its proof without importing it.
+
+    The function is one of (at, before, **arguments) that looks once; with `stays`, of (at, **arguments), and returns a
+    runner.fault.Watcher that looks from before the first look until after the last. `patience` is how many seconds the
+    effect may take to show.
+    """
 
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    stays: bool = False
+    patience: float = 10.0
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from runner.model import EndsBy, format_duration, parse_duration
 from runner.parameters import build
 from runner.selection import Selected, Selection, select
 
-__all__ = ["Plan", "Request", "default_duration", "outline", "plan", "read"]
+__all__ = ["Plan", "Request", "duration", "outline", "plan", "read", "settled"]
 
 _DEFAULT_DURATION = 90.0
 
@@ -71,15 +71,17 @@ def outline(declared: type[Fault], arguments: Mapping[str, Any], environment: st
 
     Raises Refused where the environment must not even be asked whom it has.
     """
-    request = read(declared, arguments)
+    asked = read(declared, arguments)
     chosen = current_or_none(environment)
+    request = settled(asked, chosen)
     if chosen is None and not request.selection.where:
         raise UsageError(
             "No environment was chosen, and no target was named with --on.",
             "Choose with --env, or name one: --on=netns:NAME. To try it here: chaosctl lab up.",
         )
     rulings = guardrails.enforce(guardrails.on_environment(chosen)) if chosen else ()
-    seconds = request.seconds or default_duration(chosen)
+    seconds = duration(request, chosen)
+    request.fault.refuse(seconds)
     selected = select(request.selection, chosen.environment if chosen else None)
     if chosen:
         rulings += guardrails.on_proposal(guardrails.Proposal(chosen, selected, seconds))
@@ -87,9 +89,18 @@ def outline(declared: type[Fault], arguments: Mapping[str, Any], environment: st
     return Plan(request.fault, selected, seconds, chosen, rulings, needed)
 
 
-def default_duration(chosen: Chosen | None) -> float:
-    """Return how long a fault lasts that was given no duration, in seconds."""
-    return chosen.environment.duration if chosen else _DEFAULT_DURATION
+def settled(request: Request, chosen: Chosen | None) -> Request:
+    """Return the same request with what nobody said and the environment knows."""
+    environment, selection = chosen.environment if chosen else None, request.selection
+    if selection == Selection():
+        selection = Selection(where=request.fault.home(environment))
+    return Request(request.fault.settled(environment), selection, request.seconds)
+
+
+def duration(request: Request, chosen: Chosen | None) -> float:
+    """Return how long a fault lasts, in seconds: as asked, or as the environment says, or as this fault needs."""
+    usual = chosen.environment.duration if chosen else _DEFAULT_DURATION
+    return request.seconds or request.fault.lasts(usual)
 
 
 def _seconds(written: object) -> float | None:

@@ -10,7 +10,7 @@ from runner.errors import Aborted, ChaosctlError, Inconclusive, Residue, UsageEr
 from runner.experiment import Extension, experiment_hash
 from runner.model import EndsBy, clock, format_duration
 from runner.origin import origin, run_id
-from runner.plan import Request, default_duration
+from runner.plan import Request, duration, settled
 from runner.progress import tell, told
 from runner.sampler import Follower, Sampler
 
@@ -58,10 +58,11 @@ class Run:
         self.sampler.start(clock() - reach)
 
     def refuse_short(self, requests: Sequence[Request]) -> None:
-        """Raise UsageError where a fault is too short for the scrape interval to show anything."""
+        """Raise UsageError where a fault is too short to show anything, by itself or by the scrape interval."""
         least = _STREAK * self._slowest()
         for request in requests:
-            seconds = request.seconds or default_duration(self.chosen)
+            seconds = duration(request, self.chosen)
+            settled(request, self.chosen).fault.refuse(seconds)
             if seconds < least and request.fault.ends_by is not EndsBy.ONE_SHOT:
                 raise UsageError(
                     f"{request.fault.name} for {format_duration(seconds)} is too short to be seen: samples come every "

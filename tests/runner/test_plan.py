@@ -7,7 +7,7 @@ import pytest
 
 from runner.discovery import fault
 from runner.errors import Inconclusive, Refused, UsageError
-from runner.plan import Plan, default_duration, plan, read
+from runner.plan import Plan, duration, plan, read
 from tests._scratch import Scratch
 
 CONFIGURATION = """
@@ -47,7 +47,7 @@ def test_plan_says_what_happens_to_whom_for_how_long(configured: None) -> None:
 def test_without_a_duration_the_environments_applies(configured: None) -> None:
     assert planned(where="api").seconds == 20
     assert planned(where="api", duration="").seconds == 20
-    assert default_duration(None) == 90
+    assert duration(read(fault("network-dns"), {"target": "x"}), None) == 90
 
 
 @pytest.mark.parametrize("duration", [0, 0.0, False, 90, "0s", "90", "1:30", "-5s", "90 s"])
