@@ -90,9 +90,11 @@ def _add_tables() -> None:
         *(sa.Column(name, sa.String, nullable=False) for name in ("experiment", "experiment_hash", "kind")),
         sa.Column("started", sa.Float, nullable=False),
         sa.Column("verdict", sa.String, nullable=False),
+        sa.Column("exit_code", sa.Integer, nullable=False),
         sa.Column("valid", sa.Boolean, nullable=False),
         *(sa.Column(name, sa.Float) for name in ("score", "absorbed", "recovered", "bad_share")),
-        sa.Column("recovery_time", sa.Float),
+        sa.Column("tolerated", sa.Float, nullable=False),
+        *(sa.Column(name, sa.Float) for name in ("recovery_time", "recovery_resolution")),
         sa.Column("required", sa.Boolean, nullable=False),
         sa.Column("weight", sa.Float, nullable=False),
         sa.Column("objective", sa.Float, nullable=False),
@@ -165,8 +167,9 @@ def _fill() -> None:
 
 _RESULT = (
     *("run", "fault", "project", "environment", "service", "experiment", "experiment_hash", "kind", "started"),
-    *("verdict", "valid", "score", "absorbed", "recovered", "bad_share", "recovery_time", "required", "weight"),
-    *("objective", "formula", "reason"),
+    *("verdict", "exit_code", "valid", "score", "absorbed", "recovered", "bad_share", "recovery_time", "required"),
+    *("tolerated", "recovery_resolution"),
+    *("weight", "objective", "formula", "reason"),
 )
 
 
@@ -185,7 +188,8 @@ def _results(body: bytes) -> list[dict[str, Any]]:
         "experiment": record["experiment"]["path"] or record["experiment"]["title"],
         "experiment_hash": record["experiment"]["hash"],
         "kind": record["kind"],
-        "recovery_time": judged["recovery_time"],
+        **{name: judged[name] for name in ("recovery_time", "recovery_resolution", "exit_code")},
+        "tolerated": promise["tolerated"] or min(1.0, 10 * (1 - promise["slo"] / 100)),
         "started": record["started"],
         "valid": judged["score"] is not None,
         "reason": judged["reasons"][0] if judged["reasons"] else "",
