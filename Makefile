@@ -18,7 +18,7 @@ help:
 setup: packages $(READY)
 
 packages:
-	@lab/install-debian-packages bind9-dnsutils postgresql
+	@lab/install-debian-packages bind9-dnsutils openssh-server postgresql stress-ng
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

@@ -1,7 +1,11 @@
 """Probes and actions for experiments of the tests' own."""
 
+import socket
 import time
 from pathlib import Path
+
+from runner.model import Look, Sight, clock
+from runner.targets import Target
 
 
 def always(value: object) -> object:
@@ -29,3 +33,13 @@ def fails_once_there(path: str) -> bool:
     if Path(path).exists():
         raise RuntimeError("nobody answers")
     return True
+
+
+def accepts(at: Target, before: Look | None, port: int) -> Look:
+    """See whether something accepts connections on a port of the target's loopback."""
+    asked = clock()
+    with at.socket(socket.AF_INET, socket.SOCK_STREAM) as made:
+        made.settimeout(10)
+        taken = made.connect_ex(("127.0.0.1", port)) == 0
+    told = f"{at.name} {'accepts' if taken else 'refuses'}{' as before' if before else ''}"
+    return Look(asked, clock(), Sight.PRESENT if taken else Sight.ABSENT, told)

@@ -9,7 +9,7 @@ from runner.errors import CommandFailed, Missing, Unreachable, UsageError, in_on
 from runner.model import Command
 from runner.targets import PACKAGES, Resolver
 
-__all__ = ["Local", "execute", "parse_resolv_conf", "reach"]
+__all__ = ["Local", "execute", "may_not", "parse_resolv_conf", "reach", "resolver_from"]
 
 _PRIVILEGE = "Operation not permitted", "Permission denied"
 
@@ -70,22 +70,33 @@ def execute(target: str, command: Command, timeout: float, pass_fds: Sequence[in
         raise CommandFailed(target, argv, f"no answer within {timeout:g} s", "") from error
     if done.returncode == 0:
         return done.stdout
-    if any(sign in done.stderr for sign in _PRIVILEGE):
+    may_not(target, argv, done.stderr)
+    raise CommandFailed(target, argv, done.returncode, done.stderr)
+
+
+def may_not(target: str, argv: Sequence[str], stderr: str) -> None:
+    """Raise Missing where a command's error text says that a privilege is."""
+    if any(sign in stderr for sign in _PRIVILEGE):
         raise Missing(
-            f"`{' '.join(argv)}` at {target} was not permitted: {in_one_line(done.stderr)[-200:]}.",
+            f"`{' '.join(argv)}` at {target} was not permitted: {in_one_line(stderr)[-200:]}.",
             "Run it as root (sudo), or with CAP_NET_ADMIN and CAP_SYS_ADMIN.",
         )
-    raise CommandFailed(target, argv, done.returncode, done.stderr)
 
 
 def parse_resolv_conf(path: Path) -> Resolver:
     """Return what a resolv.conf says; raises Unreachable where it cannot be read or names no server."""
     try:
-        lines = [line.split() for line in path.read_text().splitlines()]
+        text = path.read_text()
     except OSError as error:
         raise Unreachable(f"{path} cannot be read: {error.strerror}.") from error
+    return resolver_from(text, str(path))
+
+
+def resolver_from(text: str, source: str) -> Resolver:
+    """Return what the text of a resolv.conf says; raises Unreachable where it names no server."""
+    lines = [line.split() for line in text.splitlines()]
     servers = tuple(words[1].partition("%")[0] for words in lines if words[:1] == ["nameserver"] and words[1:])
     search = [tuple(words[1:]) for words in lines if words and words[0] in ("search", "domain")]
     if not servers:
-        raise Unreachable(f"{path} names no nameserver.", "Names there resolve without DNS; nothing to fault.")
-    return Resolver(str(path), servers[:3], tuple(name.rstrip(".") for name in search[-1]) if search else ())
+        raise Unreachable(f"{source} names no nameserver.", "Names there resolve without DNS; nothing to fault.")
+    return Resolver(source, servers[:3], tuple(name.rstrip(".") for name in search[-1]) if search else ())
