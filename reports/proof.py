@@ -14,7 +14,12 @@ __all__ = ["proof_lines"]
 _COLUMNS = 76
 _FEW = 3
 _PHASES = "before", "during", "after"
-_ENDED = {"deadline": "ended by its deadline", "undone": "undone before its deadline", "unknown": "nobody saw how"}
+_ENDED = {
+    "deadline": "ended by its deadline",
+    "undone": "undone before its deadline",
+    "gone": "its target was no more",
+    "unknown": "nobody saw how",
+}
 
 
 def proof_lines(fault: FaultRecord, start: float) -> list[str]:

@@ -104,6 +104,7 @@ class TargetRecord(_Frozen):
 
     `committed` is when the target took the fault, `deadline` when it ends by itself, `effective` the first look that
     saw it, `ended` the first check that found it no longer live, `healed` the first look that found the effect gone.
+    `gone` is a target that was no more, as a deleted pod.
     `hits` counts the workload's own encounters with the fault, our probes left out; null means it is not known.
     """
 
@@ -113,7 +114,7 @@ class TargetRecord(_Frozen):
     effective: Moment | None = None
     ended: Moment | None = None
     healed: Moment | None = None
-    ended_how: Literal["deadline", "undone", "unknown"] = "unknown"
+    ended_how: Literal["deadline", "undone", "gone", "unknown"] = "unknown"
     hits: int | None = None
     looks: tuple[LookRecord, ...] = ()
     error: str = ""

@@ -95,6 +95,12 @@ class Kubernetes(Part):
     context: str
     kubeconfig: Path | None = None
     uid: str
+    namespace: str = Field(default="chaosctl", description="of our own, for node pods and the ledger of the cluster")
+    image: str = Field(default="chaosctl:latest", description="of the node pods")
+    protect: tuple[str, ...] = Field(
+        default=("k8s-app=kube-dns", "app=prometheus", "app.kubernetes.io/name=prometheus", "app=postgresql"),
+        description="labels of pods whose nodes take node faults only by --allow-node",
+    )
 
 
 class Store(Part):

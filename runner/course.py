@@ -2,18 +2,18 @@
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from runner import ledger
 from runner.acting import Acting
-from runner.errors import ChaosctlError, Inconclusive
+from runner.errors import ChaosctlError, Gone, Inconclusive
 from runner.fault import Fault
 from runner.ledger import Site
 from runner.model import EndsBy, Look, ProbeCall, Sight, State, Steps, clock
-from runner.targets import Target
+from runner.targets import Target, reach
 
-__all__ = ["Course"]
+__all__ = ["Course", "too_few"]
 
 _END_LIMIT = 2.0
 _HEAL_LIMIT = 30.0
@@ -134,7 +134,9 @@ class Course:
             return
         if self._state() not in (State.INERT, State.ABSENT):
             return
-        if (now := clock()) < self._sent + self._seconds - _TICK:
+        if self._is_gone():
+            self.ended, self.ended_how = clock(), "gone"
+        elif (now := clock()) < self._sent + self._seconds - _TICK:
             self.ended, self.ended_how = now, "early"
             self.errors.append("it was gone before its deadline: somebody else removed it")
 
@@ -173,7 +175,15 @@ class Course:
             self.ended, self.ended_how = clock(), "undone"
 
     def look_after(self) -> None:
-        """Look until the effect is gone: at most thirty seconds, and for what ended at once as long as was asked."""
+        """Look until the effect is gone: at most thirty seconds, and for what ended at once as long as was asked.
+
+        Where the target itself is gone, the fault in it is: what has its name now is another.
+        """
+        if self.ended_how == "gone" or (self._lasts and self._is_gone()):
+            now = clock()
+            self.ended, self.ended_how = self.ended or now, "gone"
+            self.after = Look(now, now, Sight.ABSENT, f"{self.at.name} itself is gone, and the fault with it")
+            return
         limit = clock() + (_HEAL_LIMIT if self._lasts else self._asked)
         self.after = self._look()
         while self.after.sight is not Sight.ABSENT and clock() < limit:
@@ -208,6 +218,17 @@ class Course:
             "error": "; ".join(dict.fromkeys(errors)),
         }
 
+    def _is_gone(self) -> bool:
+        """Return whether the target is no more, or another of its name is there; where it does not say, it is not."""
+        if self.site is None:
+            return False
+        try:
+            return reach(self.site.target).identity() != self.site.identity
+        except Gone:
+            return True
+        except ChaosctlError:
+            return False
+
     def _state(self) -> State | None:
         """Return what is here now; None where that cannot be told, which is no reason to give up on the fault."""
         try:
@@ -222,3 +243,17 @@ class Course:
             return self._acting.look(self._proof, self.before)
         except ChaosctlError as error:
             return Look(asked, clock(), Sight.UNCLEAR, error.message)
+
+
+def too_few(courses: Sequence[Course], needed: int) -> ChaosctlError:
+    """Return why the fault cannot go on: what went wrong at the first target, and how many others there are."""
+    failures = [course.failure for course in courses if course.failure]
+    first, total = failures[0], len(courses)
+    if needed == total:
+        others = f" So it is with {len(failures) - 1} of the other targets." if failures[1:] else ""
+        first.message += others
+        return first
+    return Inconclusive(
+        f"{len(failures)} of {total} targets had to be given up, and {needed} are needed. The first: {first.message}",
+        f"{first.fix} Or ask for fewer with --at-least.".strip(),
+    )

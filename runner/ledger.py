@@ -8,15 +8,14 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from runner.entry import Entry, Site, clusters, parsed, written
 from runner.errors import ChaosctlError, CommandFailed, Gone, Missing, Residue, UsageError
 from runner.lock import hold, unwritable
-from runner.model import Check, Command, Count, State, Steps, clock
+from runner.model import Check, State, clock
 from runner.paths import state_dir
 from runner.targets import Target, reach
 
@@ -39,43 +38,30 @@ _ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
 _KEPT = 30 * 86400.0
 
 
-@dataclass(frozen=True)
-class Site:
-    """One target of a fault: who it was when the fault came, and all that was planned there."""
-
-    target: str
-    identity: str
-    steps: Steps
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One fault in the ledger; `deadline` is when the last target is free by itself, seconds since the epoch."""
-
-    id: str
-    fault: str
-    sentence: str
-    environment: str
-    owner: str
-    started: float
-    deadline: float
-    sites: tuple[Site, ...]
-    closed: float | None = None
-
-
 def new_id() -> str:
     """Return a fault id that is also part of an nft identifier: eight letters and digits that cannot be misread."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(8))
 
 
 def write(entry: Entry) -> None:
-    """Put the entry on disk, durably and whole, before this returns; raises Missing where that cannot be done."""
+    """Put the entry where it is kept, durably and whole, before this returns; raises Missing where that cannot be.
+
+    That is on disk here, and for targets in a cluster there too: who recovers may have another disk.
+    """
+    if not entry.closed and clusters(entry):
+        from runner import shared_ledger  # noqa: PLC0415 - half a second that only clusters need
+
+        shared_ledger.note(entry)
+    _write(entry)
+
+
+def _write(entry: Entry) -> None:
     path = _path(entry.id)
     draft = path.with_suffix(f".{os.getpid()}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("w") as file:
-            json.dump(_without_inject(entry), file, separators=(",", ":"))
+            json.dump(written(entry), file, separators=(",", ":"))
             file.flush()
             os.fsync(file.fileno())
         draft.rename(path)
@@ -88,6 +74,10 @@ def write(entry: Entry) -> None:
 
 def close(entry: Entry) -> None:
     """Note that nothing of the fault is left; closed entries stay for a month, so that undoing twice can say so."""
+    if clusters(entry):
+        from runner import shared_ledger  # noqa: PLC0415
+
+        shared_ledger.forget(entry)
     try:
         write(replace(entry, closed=clock()))
     except Missing as error:
@@ -220,11 +210,6 @@ def _sync(directory: Path) -> None:
         os.close(handle)
 
 
-def _without_inject(entry: Entry) -> dict[str, Any]:
-    """Return the entry as data; how the fault was made is not needed to undo it, and can be long."""
-    return asdict(replace(entry, sites=tuple(replace(s, steps=replace(s.steps, inject=())) for s in entry.sites)))
-
-
 def _directory() -> Path:
     return state_dir() / "ledger"
 
@@ -253,9 +238,7 @@ class _Damaged(ChaosctlError):
 def _read(path: Path) -> Entry:
     """Return the entry in a file; raises _Damaged, or FileNotFoundError where it went away."""
     try:
-        data = json.loads(path.read_text())
-        sites = tuple(Site(site["target"], site["identity"], _steps(site["steps"])) for site in data.pop("sites"))
-        return Entry(**data, sites=sites)
+        return parsed(path.read_text())
     except FileNotFoundError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -263,17 +246,3 @@ def _read(path: Path) -> Entry:
             f"The ledger's file {path} is damaged ({type(error).__name__}): which fault it noted is not known.",
             "Faults end by themselves at their deadline. Undo what `chaosctl faults` lists, then remove the file.",
         ) from error
-
-
-def _steps(data: Mapping[str, Any]) -> Steps:
-    return Steps(
-        inject=(),
-        undo=tuple(_command(command) for command in data["undo"]),
-        checks=tuple(Check(_command(check["command"]), check["live"], check["absent"]) for check in data["checks"]),
-        count=Count(_command(data["count"]["command"]), data["count"]["pattern"]) if data["count"] else None,
-        notes=tuple(data["notes"]),
-    )
-
-
-def _command(data: Mapping[str, Any]) -> Command:
-    return Command(tuple(data["argv"]), data["stdin"])

@@ -14,16 +14,19 @@ from dataclasses import replace
 from typing import Any
 
 from runner import ledger
-from runner.course import Course
-from runner.errors import Aborted, ChaosctlError, Inconclusive, Residue
+from runner.course import Course, too_few
+from runner.errors import Aborted, ChaosctlError, Residue
 from runner.fault import Fault
+from runner.holding import Hold
 from runner.ledger import Entry
 from runner.model import clock, iso
+from runner.newcomers import Newcomers
 from runner.origin import user
 from runner.parameters import parameters
 from runner.plan import Plan, plan
 from runner.progress import tell
 from runner.selection import Selection
+from runner.targets import Target
 
 __all__ = ["Injection", "action", "failures", "injections", "stopping"]
 
@@ -56,6 +59,8 @@ class Injection:
         self._tell = tell
         self._entry: Entry | None = None
         self._finishing = threading.Lock()
+        self._hold = Hold()
+        self._newcomers = Newcomers(self._admit)
         self._given_up: set[str] = set()
 
     def start(self) -> None:
@@ -65,13 +70,16 @@ class Injection:
         by default all of them. Raises Inconclusive where it cannot be seen without the fault or did not show with it,
         Aborted when stopped; whatever was done is undone by then.
         """
+        self._hold.take()
         try:
             self._look_before()
+            self._newcomers.watch(self.plan.selected.arrivals)
             self._may_go_on()
             self._commit()
             self._may_go_on()
             self._prove()
             self._may_go_on()
+            self._newcomers.start(self.deadline)
         except BaseException:
             self.stop.set()
             self.finish()
@@ -93,6 +101,13 @@ class Injection:
 
         Raises Residue where something could not be undone; can be called again, and from any thread.
         """
+        self._newcomers.stop()
+        try:
+            self._finish()
+        finally:
+            self._hold.end()
+
+    def _finish(self) -> None:
         with self._finishing:
             if self.finished:
                 return
@@ -143,6 +158,7 @@ class Injection:
         """Return all that happened, in the shape of reports.record.FaultRecord."""
         fault = self.plan.fault
         notes = [note for course in self.courses for note in course.steps.notes]
+        notes += [*self.plan.selected.notes, *self._newcomers.notes]
         return {
             "id": self.id,
             "name": fault.name,
@@ -186,6 +202,21 @@ class Injection:
         self._attempt(lambda course: course.look_during(self.stop))
         self._tell("effective", self._shown("during"))
 
+    def _admit(self, at: Target, seconds: float) -> Course:
+        """Give the fault to one more target; raises what keeps it from being had there, and undoes it."""
+        course = Course(self.plan.fault, at, self.id, seconds)
+        course.look_before()
+        assert self._entry  # noqa: S101 - the fault is in place
+        assert course.site  # noqa: S101 - it was looked at
+        with ledger.locked(self.id) as lock:
+            self._entry = replace(self._entry, sites=(*self._entry.sites, course.site))
+            ledger.write(self._entry)
+            course.inject(lock)
+        course.attempt(lambda here: here.look_during(self.stop))
+        self.courses = (*self.courses, course)
+        self._tell("joined", f"{at.name}: {course.during.detail if course.during else 'nobody looked'}")
+        return course
+
     def _attempt(self, work: Callable[[Course], None]) -> None:
         """Do something at all targets, and go on without those where it could not be done."""
         self._each(lambda course: course.attempt(work), self.going)
@@ -197,7 +228,7 @@ class Injection:
         if not failed:
             return
         if len(self.going) < self.plan.needed:
-            raise _too_few(self)
+            raise too_few(self.courses, self.plan.needed)
         for course in failed:
             self._given_up.add(course.at.name)
             self._tell("left out", f"{course.at.name}: {course.failure}")
@@ -235,21 +266,6 @@ class Injection:
             pool.shutdown(cancel_futures=True)
         for done in doing:
             done.result()
-
-
-def _too_few(injection: Injection) -> ChaosctlError:
-    """Return why the fault cannot go on: what went wrong at the first target, and how many others there are."""
-    failures = [course.failure for course in injection.courses if course.failure]
-    first, total = failures[0], len(injection.courses)
-    if injection.plan.needed == total:
-        others = f" So it is with {len(failures) - 1} of the other targets." if failures[1:] else ""
-        first.message += others
-        return first
-    return Inconclusive(
-        f"{len(failures)} of {total} targets had to be given up, and {injection.plan.needed} are needed. "
-        f"The first: {first.message}",
-        f"{first.fix} Or ask for fewer with --at-least.".strip(),
-    )
 
 
 def action(declared: type[Fault]) -> Callable[..., dict[str, Any]]:

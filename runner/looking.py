@@ -21,7 +21,7 @@ _PATIENCE = 30.0
 
 def look(at: Target, call: ProbeCall, before: Look | None) -> Look:
     """Return what a probe sees at a target now; `before` is what it saw there without the fault."""
-    if isinstance(at, Looking):
+    if isinstance(at, Looking) and not call.here:
         return at.look(call, before)
     module, _, function = call.function.partition(":")
     probe: Callable[..., Look] = getattr(import_module(module), function)

@@ -233,12 +233,15 @@ class ProbeCall:
     The function is one of (at, before, **arguments) that looks once; with `stays`, of (at, **arguments), and returns a
     runner.fault.Watcher that looks from before the first look until after the last. `patience` is how many seconds the
     effect may take to show.
+
+    It looks from the target's own network; with `here`, from where chaosctl runs: at what an API tells of the target.
     """
 
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     stays: bool = False
     patience: float = 10.0
+    here: bool = False
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def outline(declared: type[Fault], arguments: Mapping[str, Any], environment: st
     rulings = guardrails.enforce(guardrails.on_environment(chosen)) if chosen else ()
     seconds = duration(request, chosen)
     request.fault.refuse(seconds)
-    selected = select(request.selection, chosen.environment if chosen else None)
+    selected = _selected(request.selection, chosen)
     if chosen:
         rulings += guardrails.on_proposal(guardrails.Proposal(chosen, selected, seconds))
     needed = request.selection.needed(len(selected.targets))
@@ -101,6 +101,14 @@ def duration(request: Request, chosen: Chosen | None) -> float:
     """Return how long a fault lasts, in seconds: as asked, or as the environment says, or as this fault needs."""
     usual = chosen.environment.duration if chosen else _DEFAULT_DURATION
     return request.seconds or request.fault.lasts(usual)
+
+
+def _selected(selection: Selection, chosen: Chosen | None) -> Selected:
+    if chosen and chosen.environment.kubernetes and selection.in_cluster:
+        from runner import pods  # noqa: PLC0415 - half a second that only clusters need
+
+        return pods.select(selection, chosen)
+    return select(selection, chosen.environment if chosen else None)
 
 
 def _seconds(written: object) -> float | None:

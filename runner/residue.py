@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner import ledger, tables
+from runner.config import current_or_none
 from runner.errors import Gone
 from runner.ledger import Entry, Site
 from runner.model import Steps
@@ -14,16 +15,26 @@ __all__ = ["everything", "strays"]
 _NAMESPACES = Path("/run/netns")
 
 
-def everything() -> tuple[Entry, ...]:
-    """Return what is to be undone, one entry a fault: the ledger's open ones, oldest first, then what none knows.
+def everything(environment: str = "") -> tuple[Entry, ...]:
+    """Return what is to be undone, one entry a fault: the ledgers' open ones, oldest first, then what none knows.
 
-    Raises what `strays` does.
+    The ledgers are this machine's, and that of the cluster of the chosen environment. Raises what `strays` does.
     """
-    found = {entry.id: entry for entry in ledger.entries()}
+    found = {entry.id: entry for entry in (*_in_cluster(environment), *ledger.entries())}
     for stray in strays():
         known = found.get(stray.id)
         found[stray.id] = replace(known, sites=known.sites + stray.sites) if known else stray
     return tuple(found.values())
+
+
+def _in_cluster(environment: str) -> tuple[Entry, ...]:
+    """Return what the ledger of the chosen environment's cluster has, and the node pods that were left there."""
+    chosen = current_or_none(environment)
+    if chosen is None or chosen.environment.kubernetes is None:
+        return ()
+    from runner import shared_ledger  # noqa: PLC0415 - half a second that only clusters need
+
+    return (*shared_ledger.entries(chosen), *shared_ledger.leftovers(chosen))
 
 
 def strays() -> tuple[Entry, ...]:

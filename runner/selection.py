@@ -2,16 +2,18 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from runner.config import Environment, Host
 from runner.errors import Inconclusive, UsageError
 from runner.model import parse_percent
 from runner.targets import Target, reach
 
-__all__ = ["Pick", "Selected", "Selection", "Share", "select"]
+__all__ = ["Arrivals", "Pick", "Selected", "Selection", "Share", "holds", "select", "some"]
+
+_IN_CLUSTER = "pod:", "node:"
 
 
 def _labels(written: object) -> str:
@@ -51,8 +53,20 @@ class Selection:
     where: Annotated[str, "a target or host: netns:NAME, local, or a host of the environment; several with commas"] = ""
     namespace: Annotated[str, "all targets in this namespace of the environment"] = ""
     selector: Annotated[str, _labels, "only those with these labels: app=payment-api"] = ""
+    node: Annotated[str, "nodes of the environment's cluster by name, several with commas"] = ""
+    allow_node: Annotated[str, "nodes that may be meant although the cluster's DNS, Prometheus or we run there"] = ""
     replicas: Annotated[str, _replicas, "how many of each service's replicas that match: 1, 50% or all"] = ""
     at_least: Annotated[str, _share, "go on while so many of the targets have the fault: 3 or 80%"] = "100%"
+
+    @property
+    def in_cluster(self) -> bool:
+        """Whether it means pods or nodes where there is a cluster."""
+        return self.where.startswith(_IN_CLUSTER) if self.where else bool(self.namespace or self.selector or self.node)
+
+    def spoken(self) -> str:
+        """Return what was asked for, for a sentence."""
+        parts = (("namespace", self.namespace), ("selector", self.selector), ("node", self.node))
+        return " and ".join(f"{name} {value}" for name, value in parts if value)
 
     def needed(self, targets: int) -> int:
         """Return how many of so many targets must have the fault; raises Inconclusive where more are asked for."""
@@ -86,15 +100,32 @@ class Share:
     of: int
 
 
+class Arrivals(Protocol):
+    """New targets of a selection, while a fault is live."""
+
+    def fresh(self) -> tuple[Target, ...]:
+        """Return those that have come since the last time."""
+
+    def close(self) -> None:
+        """Look for no more."""
+
+
 @dataclass(frozen=True)
 class Selected:
-    """The targets, and how to speak of them in a sentence; `said` whether all replicas of a service may be meant."""
+    """The targets, and how to speak of them in a sentence; `said` whether all replicas of a service may be meant.
+
+    `carried` is what runs on which chosen node and must not go with it, `notes` say who was left out, `arrivals` begins
+    to look for new targets.
+    """
 
     targets: tuple[Target, ...]
     who: str
     picks: tuple[Pick, ...] = ()
     shares: tuple[Share, ...] = ()
     said: bool = True
+    carried: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    arrivals: Callable[[], Arrivals] | None = None
 
 
 def select(selection: Selection, environment: Environment | None) -> Selected:
@@ -108,6 +139,11 @@ def select(selection: Selection, environment: Environment | None) -> Selected:
         written = list(dict.fromkeys(part.strip() for part in selection.where.split(",") if part.strip()))
         _check_named(selection, written)
         return _selected(_named(written, hosts, label), hosts, label, ", ".join(written), said=True)
+    if selection.node:
+        raise UsageError(
+            f"--node={selection.node} means a node of a cluster, and this environment has none.",
+            "Choose one with --env whose `kubernetes` says which.",
+        )
     if not selection.namespace and not selection.selector:
         raise UsageError(
             "It was not said whom the fault is for.",
@@ -116,10 +152,10 @@ def select(selection: Selection, environment: Environment | None) -> Selected:
     matching = {name: host for name, host in hosts.items() if _matches(host, selection)}
     if not matching:
         raise Inconclusive(
-            f"No target matches {_spoken(selection)}: nothing was touched.",
+            f"No target matches {selection.spoken()}: nothing was touched.",
             f"The environment's hosts are: {', '.join(hosts) or 'none'}.",
         )
-    picks = _some([_pick(name, host, label) for name, host in matching.items()], selection.replicas)
+    picks = some([_pick(name, host, label) for name, host in matching.items()], selection.replicas)
     names = ", ".join(pick.host for pick in picks) if len(picks) <= 3 else f"{len(picks)} hosts"
     where = f" in {selection.namespace}" if selection.namespace else ""
     said = selection.replicas == "all" or not (selection.replicas or selection.selector)
@@ -143,7 +179,7 @@ def _named(written: Iterable[str], hosts: Mapping[str, Host], label: str) -> lis
     return found
 
 
-def _some(picks: Sequence[Pick], replicas: str) -> list[Pick]:
+def some(picks: Sequence[Pick], replicas: str) -> list[Pick]:
     """Return as many of each service as was said, the first by name, so that a plan shows whom; one at least."""
     if replicas in ("", "all"):
         return list(picks)
@@ -177,17 +213,13 @@ def _pick(name: str, host: Host, label: str) -> Pick:
 def _matches(host: Host, selection: Selection) -> bool:
     if selection.namespace and host.namespace != selection.namespace:
         return False
-    return all(_holds(host.labels, term) for term in selection.selector.split(",") if term)
+    return all(holds(host.labels, term) for term in selection.selector.split(",") if term)
 
 
-def _holds(labels: Mapping[str, Any], term: str) -> bool:
+def holds(labels: Mapping[str, Any], term: str) -> bool:
+    """Return whether labels are as one term of a selector says."""
     if "!=" in term:
         key, _, value = term.partition("!=")
         return labels.get(key.strip()) != value.strip()
     key, _, value = term.partition("=")
     return labels.get(key.strip()) == value.strip()
-
-
-def _spoken(selection: Selection) -> str:
-    parts = (("namespace", selection.namespace), ("selector", selection.selector))
-    return " and ".join(f"{name} {value}" for name, value in parts if value)

@@ -6,20 +6,24 @@ from typing import Any
 import click
 
 from runner import ledger, residue
-from runner.cli.options import output_option
+from runner.cli.options import env_option, output_option
+from runner.holding import Hold
 from runner.model import State, clock, format_duration
 
 __all__ = ["command"]
 
 
 @click.command()
+@env_option
 @output_option
-def command(output: str) -> None:
+def command(environment: str, output: str) -> None:
     """List the faults that are live, or left something behind.
 
-    From the ledger, and from every network namespace of this machine: a fault whose ledger was lost is listed too.
+    From the ledger, from every network namespace of this machine, so that a fault whose ledger was lost is listed too,
+    and from the ledger in the environment's cluster, so that one is that another machine injected.
     """
-    found = [_listed(entry) for entry in residue.everything()]
+    with Hold():
+        found = [_listed(entry) for entry in residue.everything(environment)]
     for error in ledger.damaged():
         click.echo(f"chaosctl: {error}", err=True)
     if output == "json":

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import os
 import socket
 import sys
@@ -16,11 +17,12 @@ from runner.model import Command
 from runner.targets import Resolver
 from runner.targets.local import Local, execute, parse_resolv_conf
 
-__all__ = ["Netns", "reach"]
+__all__ = ["Netns", "cookie", "reach"]
 
 _T = TypeVar("_T")
 _CLONE_NEWNET = 0x40000000
 _SO_NETNS_COOKIE = 71
+_SIOCGSKNS = 0x894C
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -53,17 +55,9 @@ class Netns:
         return parse_resolv_conf(own if own.exists() else Path("/etc/resolv.conf"))
 
     def identity(self) -> str:
-        """Return boot id and cookie: a namespace made again under the same name has another.
-
-        Its inode would not do: the kernel gives the number away again at once. Before Linux 5.14 there is no cookie,
-        and the inode has to.
-        """
+        """Return boot id and cookie: a namespace made again under the same name has another."""
         with self.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as inside:
-            try:
-                cookie = int.from_bytes(inside.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), sys.byteorder)
-            except OSError:
-                return f"{Local().identity()} netns:inode:{self.path.stat().st_ino}"
-        return f"{Local().identity()} netns:{cookie}"
+            return f"{Local().identity()} netns:{cookie(inside)}"
 
     def _open(self) -> int:
         try:
@@ -95,6 +89,22 @@ class Netns:
         finally:
             os.close(handle)
         return done.result()
+
+
+def cookie(inside: socket.socket) -> str:
+    """Return what tells the network namespace of a socket from all others since the machine started.
+
+    Its inode would not do: the kernel gives the number away again at once. Before Linux 5.14 there is no cookie, and
+    the inode has to.
+    """
+    try:
+        return str(int.from_bytes(inside.getsockopt(socket.SOL_SOCKET, _SO_NETNS_COOKIE, 8), sys.byteorder))
+    except OSError:
+        handle = fcntl.ioctl(inside, _SIOCGSKNS)
+        try:
+            return f"inode:{os.fstat(handle).st_ino}"
+        finally:
+            os.close(handle)
 
 
 def _setns(name: str, handle: int) -> None:

@@ -39,7 +39,7 @@ def at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Targe
 
 
 def test_schemes_are_the_files() -> None:
-    assert {"local", "netns", "ssh"} <= set(schemes())
+    assert {"local", "netns", "node", "pod", "ssh"} <= set(schemes())
 
 
 def test_arguments_arrive_as_they_were_given(at: Target) -> None:

@@ -1,0 +1,260 @@
+"""One Kubernetes cluster, asked and told as data: the only file that knows how requests go there.
+
+Objects are dicts as the API has them: turning 10,000 pods into the client's own classes would take longer than faults
+last. Loaded only where a cluster is meant: the client's import takes half a second.
+"""
+
+import json
+import ssl
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from kubernetes import client
+from kubernetes import config as kubeconfig
+from kubernetes.config import ConfigException
+from kubernetes.stream.ws_client import WSClient
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+from urllib3.exceptions import HTTPError
+from websocket import WebSocketException
+from yaml import YAMLError
+
+from runner.config import Kubernetes, load
+from runner.errors import CommandFailed, Missing, Refused, Unreachable, UsageError, in_one_line
+
+__all__ = ["Cluster", "Event", "Listing", "cluster", "forget", "kube_system_uid"]
+
+_PATIENCE = 10.0
+_PAGE = 500
+_AT_ONCE = 32
+_MERGE = "application/merge-patch+json"
+
+
+class Listing(NamedTuple):
+    """Objects of one kind, and the version of the cluster's state that they are of."""
+
+    items: list[Any]
+    version: str
+
+
+class Event(NamedTuple):
+    """What a watch tells of one object: ADDED, MODIFIED or DELETED."""
+
+    kind: str
+    item: dict[str, Any]
+
+
+class Cluster:
+    """The cluster behind an environment's context."""
+
+    def __init__(self, environment: str, pinned: Kubernetes) -> None:
+        self.environment = environment
+        self.pinned = pinned
+        self._settings = client.Configuration()
+        self._settings.retries = False
+        self._settings.connection_pool_maxsize = _AT_ONCE
+        _load_context(environment, pinned, self._settings)
+        self._pool: PoolManager = client.ApiClient(self._settings).rest_client.pool_manager
+
+    def get(self, path: str, **query: str) -> dict[str, Any]:
+        """Return an object; raises CommandFailed with status 404 where there is none."""
+        return self.request("GET", _with(path, query))
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return an object, or None where there is none."""
+        try:
+            return self.get(path)
+        except CommandFailed as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def create(self, path: str, item: Mapping[str, Any]) -> dict[str, Any]:
+        """Create an object in a collection."""
+        return self.request("POST", path, item)
+
+    def patch(self, path: str, change: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge a change into an object."""
+        return self.request("PATCH", path, change, _MERGE)
+
+    def delete(self, path: str, **options: Any) -> bool:
+        """Delete an object; returns whether it was there."""
+        try:
+            self.request("DELETE", path, options or None)
+        except CommandFailed as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def items(self, path: str, trim: Callable[[dict[str, Any]], Any] | None = None, **query: str) -> Listing:
+        """Return all objects of a collection, asked for page by page; `trim` makes less of each as it comes."""
+        found: list[Any] = []
+        more = ""
+        while True:
+            page = self.get(path, **query, limit=str(_PAGE), **({"continue": more} if more else {}))
+            found += map(trim, page["items"]) if trim else page["items"]
+            more = page["metadata"].get("continue", "")
+            if not more:
+                return Listing(found, page["metadata"]["resourceVersion"])
+
+    def watch(self, path: str, version: str, stop: threading.Event, **query: str) -> Iterator[Event]:
+        """Yield what happens to a collection from that version on, until `stop` is set.
+
+        Raises CommandFailed with status 410 where the version is too old, Unreachable where the connection breaks: list
+        again, and watch from there.
+        """
+        while not stop.is_set():
+            asked = _with(path, {**query, "watch": "1", "resourceVersion": version, "timeoutSeconds": "60"})
+            for line in _lines(self._send("GET", asked, None, "", Timeout(connect=_PATIENCE, read=70.0)), stop):
+                told = json.loads(line)
+                if told["type"] == "ERROR":
+                    raise CommandFailed(self._name, ("watch", path), told["object"]["code"], told["object"]["message"])
+                version = told["object"]["metadata"]["resourceVersion"]
+                yield Event(told["type"], told["object"])
+
+    def request(
+        self, method: str, path: str, body: Any = None, content: str = "application/json", patience: float = _PATIENCE
+    ) -> dict[str, Any]:
+        """Return what the API answers; raises CommandFailed with its status, Missing where this user may not."""
+        response = self._send(method, path, body, content, Timeout(total=patience))
+        try:
+            text = response.read().decode(errors="replace")
+        except HTTPError as error:
+            raise self._away(error) from error
+        answer: dict[str, Any] = _parsed(text)
+        if response.status < 300:
+            return answer
+        told = str(answer.get("message") or text)
+        if response.status in (401, 403):
+            raise Missing(
+                f"`{method} {path.partition('?')[0]}` in {self._name} is not allowed ({response.status}): "
+                f"{in_one_line(told)[:300]}.",
+                "deploy/rbac has the rights that each kind of fault needs; `chaosctl doctor` says which are there.",
+            )
+        raise CommandFailed(self._name, (method, path.partition("?")[0]), response.status, told)
+
+    def attach(self, namespace: str, pod: str, container: str) -> WSClient:
+        """Return the standard streams of a running container."""
+        query = urlencode({"container": container, "stdin": "true", "stdout": "true", "stderr": "false"})
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/attach?{query}"
+        url = self._settings.host.replace("http", "ws", 1) + path
+        try:
+            return WSClient(self._settings, url, self._headers(), capture_all=False, binary=True)
+        except (WebSocketException, OSError) as error:
+            raise Unreachable(
+                f"Pod {namespace}/{pod} in {self._name} could not be attached to: {in_one_line(str(error))[:300]}.",
+                "That needs `create` on pods/attach, and a way from the API server to the kubelet.",
+            ) from error
+
+    @property
+    def _name(self) -> str:
+        return f"cluster {self.environment!r}"
+
+    def _headers(self) -> dict[str, str]:
+        """Return the credentials; a token that has expired is renewed on the way."""
+        auth: Mapping[str, Any] = self._settings.auth_settings()
+        return {part["key"]: part["value"] for part in auth.values() if part["in"] == "header" and part["value"]}
+
+    def _send(self, method: str, path: str, body: Any, content: str, timeout: Timeout) -> BaseHTTPResponse:
+        headers = {"Accept": "application/json", **self._headers()}
+        data = None
+        if body is not None:
+            headers["Content-Type"], data = content, json.dumps(body).encode()
+        try:
+            return self._pool.request(
+                method, self._settings.host + path, body=data, headers=headers, timeout=timeout, preload_content=False
+            )
+        except (HTTPError, ssl.SSLError) as error:
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> Unreachable:
+        return Unreachable(
+            f"The API server of {self._name} ({self._settings.host}) does not answer: {in_one_line(str(error))[:200]}.",
+            "What is live there ends by itself at its deadline; look again when it answers: chaosctl faults.",
+        )
+
+
+_CLUSTERS: dict[str, Cluster] = {}
+_CONNECTING = threading.Lock()
+
+
+def cluster(environment: str, pinned: Kubernetes | None = None) -> Cluster:
+    """Return an environment's cluster, after it has shown that it is the one that is pinned.
+
+    Raises UsageError where the environment has none, Refused where another is behind its context.
+    """
+    with _CONNECTING:
+        if environment not in _CLUSTERS:
+            found = Cluster(environment, pinned or _pinned(environment))
+            uid = kube_system_uid(found)
+            if uid != found.pinned.uid:
+                raise Refused(
+                    f"Context {found.pinned.context!r} is not the cluster of environment {environment!r}: its "
+                    f"kube-system has UID {uid}, the environment pins {found.pinned.uid}.",
+                    "Nothing was touched. Mend the kubeconfig, or choose the environment that is meant with --env.",
+                )
+            _CLUSTERS[environment] = found
+        return _CLUSTERS[environment]
+
+
+def kube_system_uid(asked: Cluster) -> str:
+    """Return what tells a cluster from all others."""
+    return str(asked.get("/api/v1/namespaces/kube-system")["metadata"]["uid"])
+
+
+def forget() -> None:
+    """Let the next use connect again."""
+    _CLUSTERS.clear()
+
+
+def _pinned(environment: str) -> Kubernetes:
+    known = load().environments.get(environment)
+    if known is None or known.kubernetes is None:
+        raise UsageError(
+            f"Environment {environment!r} has no Kubernetes cluster.",
+            "Choose one that has with --env, or add `kubernetes: {context: ..., uid: ...}` to it in chaosctl.yaml.",
+        )
+    return known.kubernetes
+
+
+def _load_context(environment: str, pinned: Kubernetes, settings: client.Configuration) -> None:
+    file = str(pinned.kubeconfig) if pinned.kubeconfig else None
+    try:
+        kubeconfig.load_kube_config(file, context=pinned.context, client_configuration=settings)
+    except (ConfigException, OSError, TypeError, YAMLError) as error:
+        raise UsageError(
+            f"Context {pinned.context!r} of environment {environment!r} cannot be had from the kubeconfig: "
+            f"{in_one_line(str(error))}.",
+            "Name the file with kubernetes.kubeconfig, and the context as `kubectl config get-contexts` shows it.",
+        ) from error
+
+
+def _with(path: str, query: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(query, quote_via=quote)}" if query else path
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        answer = json.loads(text)
+    except ValueError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _lines(response: BaseHTTPResponse, stop: threading.Event) -> Iterator[bytes]:
+    """Yield the lines of a stream as they come; a stream that broke is over."""
+    rest = b""
+    try:
+        for part in response.stream(65536, decode_content=True):
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                if stop.is_set():
+                    return
+                if line:
+                    yield line
+    except HTTPError as error:
+        raise Unreachable(f"A watch broke off: {in_one_line(str(error))[:200]}.") from error
+    finally:
+        response.close()

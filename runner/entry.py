@@ -1,0 +1,68 @@
+"""An entry of the ledger: one fault, where it is and how it is undone, as data that any machine can read. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from runner.model import Check, Command, Count, Steps
+
+__all__ = ["Entry", "Site", "clusters", "parsed", "written"]
+
+_IN_CLUSTERS = "node", "pod", "ephemeral"
+
+
+@dataclass(frozen=True)
+class Site:
+    """One target of a fault: who it was when the fault came, and all that was planned there."""
+
+    target: str
+    identity: str
+    steps: Steps
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One fault in the ledger; `deadline` is when the last target is free by itself, seconds since the epoch."""
+
+    id: str
+    fault: str
+    sentence: str
+    environment: str
+    owner: str
+    started: float
+    deadline: float
+    sites: tuple[Site, ...]
+    closed: float | None = None
+
+
+def clusters(entry: Entry) -> tuple[str, ...]:
+    """Return the environments whose clusters the fault's targets are in."""
+    found = [site.target.partition(":") for site in entry.sites]
+    return tuple(dict.fromkeys(rest.partition("/")[0] for scheme, _, rest in found if scheme in _IN_CLUSTERS))
+
+
+def written(entry: Entry) -> dict[str, Any]:
+    """Return the entry as data; how the fault was made is not needed to undo it, and can be long."""
+    return asdict(replace(entry, sites=tuple(replace(s, steps=replace(s.steps, inject=())) for s in entry.sites)))
+
+
+def parsed(text: str) -> Entry:
+    """Return the entry that was written so; raises ValueError, KeyError or TypeError where it is none."""
+    data = json.loads(text)
+    sites = tuple(Site(site["target"], site["identity"], _steps(site["steps"])) for site in data.pop("sites"))
+    return Entry(**data, sites=sites)
+
+
+def _steps(data: Mapping[str, Any]) -> Steps:
+    return Steps(
+        inject=(),
+        undo=tuple(_command(command) for command in data["undo"]),
+        checks=tuple(Check(_command(check["command"]), check["live"], check["absent"]) for check in data["checks"]),
+        count=Count(_command(data["count"]["command"]), data["count"]["pattern"]) if data["count"] else None,
+        notes=tuple(data["notes"]),
+    )
+
+
+def _command(data: Mapping[str, Any]) -> Command:
+    return Command(tuple(data["argv"]), data["stdin"])

@@ -1,0 +1,42 @@
+"""How long the ways to targets stay open: what is put in place to reach some is shared; its last user removes it."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+__all__ = ["Hold", "at_release"]
+
+_RELEASES: list[Callable[[], None]] = []
+_HOLDING = threading.Lock()
+_holders: set["Hold"] = set()
+
+
+def at_release(release: Callable[[], None]) -> None:
+    """Have something called when nobody holds targets any more."""
+    _RELEASES.append(release)
+
+
+class Hold:
+    """Keeps the ways to targets open from `take` to `end`; both may be called again, from any thread."""
+
+    def take(self) -> None:
+        """Keep them open."""
+        with _HOLDING:
+            _holders.add(self)
+
+    def end(self) -> None:
+        """Need them no more; with the last one who does, what was put in place is removed."""
+        with _HOLDING:
+            held = bool(_holders)
+            _holders.discard(self)
+            if held and not _holders:
+                for release in _RELEASES:
+                    release()
+
+    def __enter__(self) -> None:
+        self.take()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()

@@ -1,0 +1,93 @@
+"""The ledger in the cluster: one object a fault, there before the fault is, readable from any machine.
+
+A fault at targets in a cluster must be found, and undone, after the machine that injected it is gone.
+"""
+
+import json
+from typing import Any
+
+from runner.cluster import Cluster, cluster
+from runner.config import Chosen
+from runner.entry import Entry, Site, clusters, parsed, written
+from runner.model import Check, Command, Steps
+from runner.remote import pods
+from runner.targets.node import NodeTarget
+
+__all__ = ["entries", "forget", "leftovers", "note"]
+
+_ENDED = "Succeeded", "Failed"
+
+
+def note(entry: Entry) -> None:
+    """Put a fault's entry into the clusters that its targets are in, or bring the one there up to date."""
+    for environment in clusters(entry):
+        at = cluster(environment)
+        item = _object(entry, at.pinned.namespace)
+        if at.find(_path(at, entry.id)) is None:
+            at.create(_path(at), item)
+        else:
+            at.patch(_path(at, entry.id), {"data": item["data"]})
+
+
+def forget(entry: Entry) -> None:
+    """Remove a fault's entry: nothing of the fault is left."""
+    for environment in clusters(entry):
+        at = cluster(environment)
+        at.delete(_path(at, entry.id))
+
+
+def entries(chosen: Chosen) -> tuple[Entry, ...]:
+    """Return the faults that the cluster of an environment knows, whoever injected them, oldest first."""
+    at = cluster(chosen.name, chosen.environment.kubernetes)
+    listing = at.items(_path(at), labelSelector=f"{pods.OURS},{pods.COMPONENT}=fault")
+    found = [_named(parsed(item["data"]["entry"]), at) for item in listing.items]
+    return tuple(sorted(found, key=lambda entry: entry.started))
+
+
+def leftovers(chosen: Chosen) -> tuple[Entry, ...]:
+    """Return the node pods whose runner is gone, as what is to be undone."""
+    at = cluster(chosen.name, chosen.environment.kubernetes)
+    space = f"/api/v1/namespaces/{at.pinned.namespace}"
+    found = at.items(f"{space}/pods", labelSelector=f"{pods.OURS},{pods.COMPONENT}=node-pod").items
+    return tuple(_leftover(at, space, pod) for pod in found if pod["status"].get("phase") in _ENDED)
+
+
+def _leftover(at: Cluster, space: str, pod: dict[str, Any]) -> Entry:
+    meta, node = pod["metadata"], NodeTarget(at, pod["spec"]["nodeName"])
+    session = meta["labels"][pods.LABEL]
+    path = f"{space}/pods/{meta['name']}"
+    owners = [f"{space}/configmaps/{owner['name']}" for owner in meta.get("ownerReferences", ())]
+    steps = Steps(
+        inject=(),
+        undo=tuple(Command(("api", "DELETE", each)) for each in (path, *owners)),
+        checks=(Check(Command(("api", "GET", path)), live='"phase": "Running"', absent="not found"),),
+    )
+    site = Site(node.name, node.identity(), steps)
+    sentence = f"a node pod on {node.node} was left behind"
+    return Entry(session, "node-pod", sentence, at.environment, "a runner that is gone", 0.0, 0.0, (site,))
+
+
+def _named(entry: Entry, at: Cluster) -> Entry:
+    """Return the entry with the environment's name on this machine: on another it may have another one."""
+    sites = []
+    for site in entry.sites:
+        scheme, _, rest = site.target.partition(":")
+        _, _, name = rest.partition("/")
+        sites.append(Site(f"{scheme}:{at.environment}/{name}", site.identity, site.steps))
+    return Entry(**{**vars(entry), "environment": at.environment, "sites": tuple(sites)})
+
+
+def _object(entry: Entry, namespace: str) -> dict[str, Any]:
+    key, _, value = pods.OURS.partition("=")
+    labels = {key: value, pods.COMPONENT: "fault", "chaosctl/fault": entry.fault}
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"fault-{entry.id}", "namespace": namespace, "labels": labels},
+        "data": {"sentence": entry.sentence, "owner": entry.owner, "entry": json.dumps(written(entry))},
+    }
+
+
+def _path(at: Cluster, fault_id: str = "") -> str:
+    path = f"/api/v1/namespaces/{at.pinned.namespace}/configmaps"
+    return f"{path}/fault-{fault_id}" if fault_id else path

@@ -1,0 +1,41 @@
+"""A node of a Kubernetes cluster: `node:worker-03`, reached by a privileged pod of ours on it."""
+
+from collections.abc import Mapping
+
+from runner.cluster import Cluster, cluster
+from runner.errors import Gone
+from runner.remote import nodes
+from runner.remote.connection import Connection
+from runner.remote.target import RemoteTarget, path_of
+
+__all__ = ["NodeTarget", "reach"]
+
+
+def reach(rest: str) -> "NodeTarget":
+    """Return the node; its environment is the first part of its name, or the chosen one."""
+    environment, node = path_of("node", rest, 1)
+    return NodeTarget(cluster(environment), node)
+
+
+class NodeTarget(RemoteTarget):
+    """A node: commands run in its own network, among its own processes."""
+
+    def __init__(self, at: Cluster, node: str) -> None:
+        self.name = f"node:{at.environment}/{node}"
+        self.cluster = at
+        self.node = node
+
+    def agent(self) -> Connection:
+        """Return the agent in the node's pod."""
+        return nodes.agent(self.cluster, self.node)
+
+    def about(self) -> Mapping[str, str]:
+        """Return nothing: the agent is in the node's network itself."""
+        return {}
+
+    def identity(self) -> str:
+        """Return the node's UID and boot id, as the API server knows them; raises Gone where it is gone."""
+        found = self.cluster.find(f"/api/v1/nodes/{self.node}")
+        if found is None:
+            raise Gone(f"There is no node {self.node} in {self.cluster.environment!r}.", "`kubectl get nodes`")
+        return f"boot:{found['status']['nodeInfo']['bootID']} node:{found['metadata']['uid']}"

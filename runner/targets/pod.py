@@ -1,0 +1,81 @@
+"""A pod of a Kubernetes cluster: `pod:payment/redis-cluster-0`, reached from a pod of ours on its node.
+
+Nothing in the pod itself is touched or needed: an image without a shell does. Our pod enters its network namespace.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from runner.cluster import Cluster, cluster
+from runner.errors import Gone, Unreachable
+from runner.remote import nodes
+from runner.remote.connection import Connection
+from runner.remote.target import RemoteTarget, path_of
+
+__all__ = ["PodTarget", "Whereabouts", "reach"]
+
+
+class Whereabouts(NamedTuple):
+    """Which pod of that name it is, and on which node."""
+
+    uid: str
+    node: str
+
+
+def reach(rest: str) -> "PodTarget":
+    """Return the pod; its environment is the first part of its name, or the chosen one."""
+    environment, namespace, pod = path_of("pod", rest, 2)
+    return PodTarget(cluster(environment), namespace, pod)
+
+
+class PodTarget(RemoteTarget):
+    """A pod's network namespace; `seen` saves asking where it is."""
+
+    def __init__(self, at: Cluster, namespace: str, pod: str, seen: Whereabouts | None = None) -> None:
+        self.name = f"pod:{at.environment}/{namespace}/{pod}"
+        self.cluster = at
+        self.path = f"/api/v1/namespaces/{namespace}/pods/{pod}"
+        self._seen = seen
+        if seen:
+            _SEEN[self.name] = seen
+
+    def agent(self) -> Connection:
+        """Return the agent on the pod's node."""
+        return nodes.agent(self.cluster, self.seen.node)
+
+    def about(self) -> Mapping[str, str]:
+        """Return the pod's UID, by which its processes are found."""
+        return {"uid": self.seen.uid}
+
+    def identity(self) -> str:
+        """Return boot id, network and UID of the pod that has the name now; raises Gone where none has.
+
+        All else here stays with the pod that it began with.
+        """
+        known = self.seen
+        try:
+            return super().identity()
+        except Unreachable:
+            self._seen = _SEEN[self.name] = self._asked()
+            if self._seen == known:
+                raise
+            return super().identity()
+
+    @property
+    def seen(self) -> Whereabouts:
+        """Which pod is meant, and where it is; raises Gone where none of that name is on a node."""
+        if self._seen is None:
+            self._seen = _SEEN.get(self.name) or self._asked()
+            _SEEN[self.name] = self._seen
+        return self._seen
+
+    def _asked(self) -> Whereabouts:
+        found = self.cluster.find(self.path)
+        if found is None or "nodeName" not in found["spec"] or found["status"].get("phase") in _ENDED:
+            _SEEN.pop(self.name, None)
+            raise Gone(f"{self.name} is not there, or not on a node.", "`kubectl get pods` shows those that are.")
+        return Whereabouts(found["metadata"]["uid"], found["spec"]["nodeName"])
+
+
+_ENDED = "Succeeded", "Failed"
+_SEEN: dict[str, Whereabouts] = {}
