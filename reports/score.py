@@ -8,12 +8,26 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from reports.record import Events, Record
+from reports.record import Events, Record, Series
 from reports.steady import Slot, Window, samples, slots, steady_again, watch_end
 
-__all__ = ["FORMULA", "LEAST_EVENTS", "PASS_MARK", "Figures", "Share", "figures", "hard_failures", "tolerated"]
+__all__ = [
+    "FORMULA",
+    "FORMULAS",
+    "LEAST_EVENTS",
+    "PASS_MARK",
+    "Figures",
+    "Share",
+    "broken",
+    "figures",
+    "hard_failures",
+    "tolerated",
+]
 
-FORMULA = "1"
+FORMULAS = "1", "2"
+"""All formulas, the oldest first; none is ever altered. 1 knows no invariants."""
+
+FORMULA = FORMULAS[-1]
 PASS_MARK = 80.0
 LEAST_EVENTS = 200
 
@@ -38,7 +52,8 @@ class Figures:
     """What a run comes to, times in seconds; `steady` and `time` are None where it never recovered.
 
     `events` are all from the first effect until steady again, None where the record has none; `missing` counts the
-    samples that were missing in that time; `unsteady` names the series that never recovered.
+    samples that were missing in that time; `unsteady` names the series that never recovered. `intact` is g: whether no
+    invariant broke.
     """
 
     score: float
@@ -51,6 +66,7 @@ class Figures:
     resolution: float
     unsteady: tuple[str, ...]
     missing: int
+    intact: bool
 
 
 @dataclass(frozen=True)
@@ -60,8 +76,11 @@ class _Point:
     bad: float
 
 
-def figures(record: Record, window: Window, *, missing_as: bool) -> Figures:
-    """Return A, R and q = 100 * (0.6 A + 0.4 R) of a valid run; `missing_as` stands for each sample that is missing."""
+def figures(record: Record, window: Window, *, missing_as: bool, formula: str = FORMULA) -> Figures:
+    """Return A, R and q of a valid run; `missing_as` stands for each sample that is missing.
+
+    By formula 1, q = 100 * (0.6 A + 0.4 R); by formula 2 it is 0 where an invariant broke.
+    """
     end = watch_end(record, window.healed)
     seen = {(number, series.probe): slots(series, end) for number, series in enumerate(record.series)}
     taken = {key: [Slot(slot.at, _taken(slot, missing_as)) for slot in found] for key, found in seen.items()}
@@ -73,8 +92,9 @@ def figures(record: Record, window: Window, *, missing_as: bool) -> Figures:
     time = None if steady is None else round(steady - window.healed, 3)
     absorbed = max(0.0, 1 - share.value / tolerated(record))
     recovered = _recovered(time, record.promise.objective)
+    intact = formula == "1" or not broken(record, window)
     return Figures(
-        score=round(100 * (0.6 * absorbed + 0.4 * recovered), 1),
+        score=round(100 * intact * (0.6 * absorbed + 0.4 * recovered), 1),
         share=share,
         events=_all(record.events, window, until),
         absorbed=absorbed,
@@ -86,6 +106,7 @@ def figures(record: Record, window: Window, *, missing_as: bool) -> Figures:
         missing=sum(
             slot.good is None and window.effective <= slot.at <= until for found in seen.values() for slot in found
         ),
+        intact=intact,
     )
 
 
@@ -106,11 +127,21 @@ def hard_failures(record: Record, window: Window, steady: float | None) -> dict[
     return failures
 
 
+def broken(record: Record, window: Window) -> dict[str, list[Slot]]:
+    """Return the bad samples of each invariant from the first effect on, however late they were seen."""
+    bad = {series.probe: _bad_since(series, window.effective) for series in record.series if series.invariant}
+    return {probe: found for probe, found in bad.items() if found}
+
+
 def event_points(events: Events, window: Window) -> list[_Point]:
     """Return the entries that reach past the first effect, in the order of time."""
     rows = zip(events.offsets, events.all, events.bad, strict=True)
     points = sorted((round(events.start + offset, 3), max(0.0, every), max(0.0, bad)) for offset, every, bad in rows)
     return [_Point(*point) for point in points if point[0] > window.effective]
+
+
+def _bad_since(series: Series, moment: float) -> list[Slot]:
+    return [slot for slot in samples(series) if slot.good is False and slot.at >= moment]
 
 
 def _taken(slot: Slot, missing_as: bool) -> bool:

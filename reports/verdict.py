@@ -3,11 +3,22 @@
 from collections.abc import Sequence
 
 from reports.record import Judgement, Record
-from reports.score import FORMULA, LEAST_EVENTS, PASS_MARK, Figures, event_points, figures, hard_failures, tolerated
+from reports.score import (
+    FORMULA,
+    FORMULAS,
+    LEAST_EVENTS,
+    PASS_MARK,
+    Figures,
+    broken,
+    event_points,
+    figures,
+    hard_failures,
+    tolerated,
+)
 from reports.steady import Slot, Window, fault_window, samples
 from reports.validity import flaws, is_gate
 from reports.words import after_start, counted, listed, percent
-from runner.errors import Residue
+from runner.errors import Residue, UsageError
 from runner.model import Verdict, format_duration
 
 __all__ = ["judge", "judged"]
@@ -20,11 +31,18 @@ def judged(record: Record) -> Record:
     return record if record.judgement else record.model_copy(update={"judgement": judge(record)})
 
 
-def judge(record: Record) -> Judgement:
+def judge(record: Record, formula: str = FORMULA) -> Judgement:
     """Return verdict, reasons and score of a run, the deciding reason first.
 
-    The first that applies decides: residue, error, abort, not valid, fail, pass.
+    The first that applies decides: residue, error, abort, not valid, fail, pass. Raises UsageError for a formula that
+    there is not.
     """
+    if formula not in FORMULAS:
+        raise UsageError(f"There is no formula {formula!r}.", f"Known: {', '.join(FORMULAS)}; the last one is in use.")
+    return _judge(record, formula).model_copy(update={"formula": formula})
+
+
+def _judge(record: Record, formula: str) -> Judgement:
     if record.residue:
         return _unscored(
             Verdict.ERROR, [f"Something could not be undone: {rest}" for rest in record.residue], Residue.exit_code
@@ -39,7 +57,7 @@ def judge(record: Record) -> Judgement:
         return _gate(record)
     window = fault_window(record)
     assert window is not None  # noqa: S101 - flaws() names every record without one
-    return _scored(record, window)
+    return _scored(record, window, formula)
 
 
 def _unscored(verdict: Verdict, reasons: Sequence[str], exit_code: int | None = None) -> Judgement:
@@ -79,10 +97,10 @@ def _bad(found: Sequence[Slot]) -> list[Slot]:
     return [slot for slot in found if slot.good is False]
 
 
-def _scored(record: Record, window: Window) -> Judgement:
+def _scored(record: Record, window: Window, formula: str) -> Judgement:
     """Judge a valid run twice, its missing samples taken as bad and as good: where that decides, nothing is known."""
-    worst = figures(record, window, missing_as=False)
-    best = figures(record, window, missing_as=True) if worst.missing else worst
+    worst = figures(record, window, missing_as=False, formula=formula)
+    best = figures(record, window, missing_as=True, formula=formula) if worst.missing else worst
     if reasons := _too_little(record, window, worst):
         return _unscored(Verdict.INCONCLUSIVE, reasons)
     failures = _failures(record, window, worst)
@@ -132,7 +150,8 @@ def _undecided(worst: Figures, best: Figures) -> str:
 
 
 def _failures(record: Record, window: Window, found: Figures) -> list[str]:
-    reasons = [
+    reasons = [] if found.intact else _broken(record, window)
+    reasons += [
         f"The hard probe {probe} left its tolerance: {counted(len(bad), 'sample')} bad, the first at "
         f"{after_start(bad[0].at, record.started)}, {format_duration(bad[0].at - window.effective)} after the "
         "fault was first seen."
@@ -152,6 +171,14 @@ def _failures(record: Record, window: Window, found: Figures) -> list[str]:
     if found.score < PASS_MARK:
         reasons.append(f"The score is {found.score:g} of 100, and {PASS_MARK:g} is needed.")
     return reasons
+
+
+def _broken(record: Record, window: Window) -> list[str]:
+    return [
+        f"The invariant {probe} broke: {counted(len(bad), 'sample')} bad, the first at "
+        f"{after_start(bad[0].at, record.started)}. Nothing else counts then."
+        for probe, bad in broken(record, window).items()
+    ]
 
 
 def _passed(record: Record, found: Figures) -> str:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import AnyUrl, Field, model_validator
@@ -25,6 +25,7 @@ __all__ = [
     "Kubernetes",
     "Prometheus",
     "Secret",
+    "Service",
     "Store",
     "config_files",
     "current",
@@ -118,6 +119,16 @@ class Store(Part):
         return urlunsplit(parts._replace(netloc=f"{user}:{quote(self.password.reveal(), safe='')}@{host}"))
 
 
+class Service(Part):
+    """What is asked of a service: how much it matters in the fleet, and the weight of each fault it must bear."""
+
+    criticality: float = Field(default=1.0, gt=0)
+    owner: str = ""
+    requires: Mapping[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="fault: weight; one that was never run counts 0"
+    )
+
+
 class Environment(Part):
     """One system: how it is reached, and what may be done to it."""
 
@@ -129,6 +140,7 @@ class Environment(Part):
     store: Store | None = None
     duration: Duration = 90.0
     guardrails: Guardrails = Guardrails()
+    services: Mapping[str, Service] = Field(default_factory=dict)
     variables: Mapping[str, str | int | float | bool] = Field(
         default_factory=dict, description="replace the defaults of an experiment's configuration"
     )

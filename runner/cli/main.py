@@ -16,7 +16,7 @@ _COMMANDS = {
     "faults": "List the faults that are live, or left something behind.",
     "recover": "Undo what is in the ledger.",
     "run": "Run experiments, with verdicts, exit codes and a live view.",
-    "report": "List, show and deliver the records of runs.",
+    "report": "Records of runs: list, show, score, compare, export and deliver them.",
     "lab": "A preprod on this machine, to try things on.",
     "schema": "Print the JSON Schema of chaosctl.yaml, for editors.",
     "doctor": "Say what is missing here, for which fault, and how to get it.",

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli import compare, explain, export, rescore, services, trends
 from runner.cli.stored import opened, pushed_line, store_options, store_url, tell_left
 from runner.errors import Residue
 
 if TYPE_CHECKING:
-    from reports.record import Judgement, Record
     from reports.store import Row
 
 __all__ = ["command"]
@@ -22,9 +22,13 @@ _NEVER_ENDED = "never ended"
 _PIPED_COLUMNS = 200
 
 
-@click.group(name="report", help="List, show and deliver the records of runs.")
+@click.group(name="report", help="Records of runs: list, show, score, compare, export and deliver them.")
 def command() -> None:
     """Hold the commands together."""
+
+
+for _one in (rescore, explain, compare, services, trends, export):
+    command.add_command(_one.command)
 
 
 @command.command(name="list")
@@ -59,25 +63,6 @@ def show(store: str, environment: str, output: str, run: str) -> None:
         click.echo(record.canonical())
     else:
         click.echo(summary(record, f"Stored in {here.place}.", colour="NO_COLOR" not in os.environ), nl=False)
-
-
-@command.command()
-@click.argument("runs", nargs=-1, metavar="[RUN]...")
-@store_options
-def rescore(store: str, environment: str, output: str, runs: tuple[str, ...]) -> None:
-    """Judge stored runs again, all of them by default, and say whether verdict and score are the same.
-
-    Exit code 1 where one differs. Records are never altered.
-    """
-    with opened(store, environment) as here:
-        names = [here.find(run) for run in runs] if runs else here.recorded()
-        rescored = [_rescored(here.record(name)) for name in names]
-    if output == "json":
-        click.echo(json.dumps({"rescored": rescored}))
-    else:
-        click.echo("\n".join(_rescored_line(each) for each in rescored) or "No run is recorded yet.")
-    if not all(each["same"] for each in rescored):
-        raise click.exceptions.Exit(1)
 
 
 @command.command()
@@ -145,28 +130,3 @@ def _verdict(row: "Row") -> str:
         return "residue"
     words = {"pass": "proven", "inconclusive": "not proven"} if row.kind == "inject" else {}
     return words.get(row.verdict or "", row.verdict or "")
-
-
-def _rescored(record: "Record") -> dict[str, Any]:
-    from reports.verdict import judge  # noqa: PLC0415 - `--help` imports click alone
-
-    stored, now = record.judgement, judge(record)
-    before, after = _judged(stored or now), _judged(now)
-    same = all(before[name] == after[name] for name in ("verdict", "exit_code", "score"))
-    return {"run": record.run, "same": same, "stored": before, "now": after}
-
-
-def _judged(judgement: "Judgement") -> dict[str, Any]:
-    return judgement.model_dump(mode="json", include={"verdict", "exit_code", "score", "formula", "reasons"})
-
-
-def _rescored_line(rescored: dict[str, Any]) -> str:
-    stored, now = (_told(rescored[name]) for name in ("stored", "now"))
-    if rescored["same"]:
-        return f"{rescored['run']}  the same: {now}"
-    return f"{rescored['run']}  differs: stored as {stored}; now {now}. {rescored['now']['reasons'][0]}"
-
-
-def _told(judged: dict[str, Any]) -> str:
-    score = "no score" if judged["score"] is None else f"{judged['score']:g} of 100"
-    return f"{judged['verdict']}, {score}, formula {judged['formula']}"

@@ -1,7 +1,8 @@
 """What commands that read a store share: their options, and the store with what waits in the spool for it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -9,18 +10,35 @@ import click
 from runner.cli.options import env_option, output_option
 
 if TYPE_CHECKING:
+    from reports.cells import Cell, Key
+    from reports.services import Declared, Fleet
     from reports.sink import Pushed
     from reports.store import Store
 
-__all__ = ["opened", "pushed_line", "store_options", "store_url", "tell_left"]
+__all__ = [
+    "Standing",
+    "declared",
+    "opened",
+    "pushed_line",
+    "standing",
+    "store_option",
+    "store_options",
+    "store_url",
+    "tell_left",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
+def store_option(command: _F) -> _F:
+    """Add --store."""
+    text = "URL of the store. Default: the environment's, else the file in the state directory."
+    return click.option("--store", default="", metavar="URL", help=text)(command)
+
+
 def store_options(command: _F) -> _F:
     """Add --store, --env and --output."""
-    text = "URL of the store. Default: the environment's, else the file in the state directory."
-    return click.option("--store", default="", metavar="URL", help=text)(env_option(output_option(command)))
+    return store_option(env_option(output_option(command)))
 
 
 @contextmanager
@@ -66,3 +84,38 @@ def tell_left(pushed: "Pushed", url: str) -> None:
     others = set(spool.stores()) - {without_password(resolved(url))}
     for other in sorted(others):
         click.echo(f"The spool also holds runs for {other}: choose it with --env or --store.", err=True)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the services of one environment stand now, and the cells that this rests on."""
+
+    now: float
+    cells: "Mapping[Key, Cell]"
+    fleet: "Fleet"
+
+
+def standing(here: "Store", environment: str) -> Standing:
+    """Return how the services of the chosen environment stand; without one, of that in which the latest run was."""
+    from reports.cells import cells  # noqa: PLC0415 - `--help` imports click alone
+    from reports.scored import summaries  # noqa: PLC0415 - as above
+    from reports.services import fleet  # noqa: PLC0415 - as above
+    from runner.config import current_or_none  # noqa: PLC0415 - as above
+    from runner.model import clock  # noqa: PLC0415 - as above
+
+    chosen, now, runs = current_or_none(environment), clock(), summaries(here)
+    latest = max(runs, key=lambda run: run.started).environment if runs else ""
+    found = cells(runs, now)
+    name = chosen.name if chosen else latest
+    return Standing(now, found, fleet(found, declared().get(name, {}), name))
+
+
+def declared() -> "dict[str, dict[str, Declared]]":
+    """Return what chaosctl.yaml says of the services of each environment."""
+    from reports.services import Declared  # noqa: PLC0415 - `--help` imports click alone
+    from runner.config import load  # noqa: PLC0415 - as above
+
+    return {
+        name: {service: Declared(**said.model_dump()) for service, said in environment.services.items()}
+        for name, environment in load().environments.items()
+    }

@@ -136,7 +136,7 @@ def test_show_as_json_is_the_record_as_it_is_stored(three: list[Record]) -> None
 def test_a_record_judged_again_comes_to_the_same(three: list[Record]) -> None:
     result = report("rescore")
     assert result.exit_code == 0
-    assert result.stdout.splitlines()[0] == f"{three[0].run}  the same: pass, 100 of 100, formula 1"
+    assert result.stdout.splitlines()[0] == f"{three[0].run}  the same: pass, 100 of 100, formula 2"
     assert len(result.stdout.splitlines()) == 3
 
 
@@ -153,10 +153,10 @@ def test_a_record_that_would_be_judged_otherwise_is_told_and_left_alone() -> Non
     assert (told["stored"]["score"], told["now"]["score"], told["now"]["verdict"]) == (100.0, None, "inconclusive")
     text = report("rescore").stdout
     assert (
-        "run-1  differs: stored as pass, 100 of 100, formula 1; now inconclusive, no score, formula 1. The work" in text
+        "run-1  differs: stored as pass, 100 of 100, formula 2; now inconclusive, no score, formula 2. The work" in text
     )
     assert "run-2  the same" in text
-    assert "run-3  differs: stored as pass, 99.9 of 100, formula 1; now pass, 100 of 100, formula 1." in text
+    assert "run-3  differs: stored as pass, 99.9 of 100, formula 2; now pass, 100 of 100, formula 2." in text
     with open_store() as store:
         assert store.record("run-1") == flattered
 
