@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from runner import ledger, tables
@@ -18,6 +19,10 @@ from tests._network import OURS, Network, network
 from tests._table import listed
 
 _TOOLS = os.environ["PATH"]
+
+# The same examples each time, and no test that fails because the machine was slow.
+hypothesis.settings.register_profile("ours", deadline=None, derandomize=True, max_examples=50)
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.hookimpl(wrapper=True)
