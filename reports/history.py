@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from reports.record import Record
+from reports.score import tolerated
 from reports.verdict import judge
 from runner.model import Verdict
 
@@ -14,8 +15,9 @@ __all__ = ["RunSummary"]
 class RunSummary:
     """One run that ended, told in figures; times in seconds, moments since the epoch.
 
-    `score` is None where the run was not valid, and `reason` says why; `bad_share` is e, `absorbed` A, `recovered` R.
-    Of a valid run that never recovered `recovery_time` is None. `weight` and `required` are its experiment's.
+    `score` is None where the run was not valid, and `reason` says why; `bad_share` is e, `tolerated` E, `absorbed` A
+    and `recovered` R. Of a valid run that never recovered `recovery_time` is None. `weight` and `required` are its
+    experiment's.
     """
 
     run: str
@@ -27,13 +29,16 @@ class RunSummary:
     experiment_hash: str
     kind: str
     verdict: Verdict
+    exit_code: int
     score: float | None
     formula: str
     reason: str
     bad_share: float | None
+    tolerated: float
     absorbed: float | None
     recovered: float | None
     recovery_time: float | None
+    recovery_resolution: float | None
     objective: float
     weight: float = 1.0
     required: bool = True
@@ -62,13 +67,16 @@ class RunSummary:
             experiment_hash=record.experiment.hash,
             kind=record.kind,
             verdict=judgement.verdict,
+            exit_code=judgement.exit_code,
             score=judgement.score,
             formula=judgement.formula,
             reason=judgement.reasons[0] if judgement.reasons else "",
             bad_share=judgement.bad_share,
+            tolerated=tolerated(record),
             absorbed=judgement.absorbed,
             recovered=judgement.recovered,
             recovery_time=judgement.recovery_time,
+            recovery_resolution=judgement.recovery_resolution,
             objective=record.promise.objective,
             weight=record.promise.weight,
             required=record.promise.required,

@@ -19,7 +19,7 @@ __all__ = ["CONTENT_TYPE", "metrics"]
 
 def metrics(store: "Store", declared: Mapping[str, Mapping[str, Declared]], now: float) -> str:
     """Return the text for Prometheus; `declared` holds the services of each environment, by its name."""
-    runs = summaries(store)
+    runs = summaries(store, now)
     found = cells(runs, now)
     environments = sorted(
         {key.environment for key in found} | {name for name, services in declared.items() if services}

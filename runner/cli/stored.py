@@ -103,7 +103,8 @@ def standing(here: "Store", environment: str) -> Standing:
     from runner.config import current_or_none  # noqa: PLC0415 - as above
     from runner.model import clock  # noqa: PLC0415 - as above
 
-    chosen, now, runs = current_or_none(environment), clock(), summaries(here)
+    chosen, now = current_or_none(environment), clock()
+    runs = summaries(here, now)
     latest = max(runs, key=lambda run: run.started).environment if runs else ""
     found = cells(runs, now)
     name = chosen.name if chosen else latest

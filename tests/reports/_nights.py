@@ -24,13 +24,16 @@ def night(ago: float, score: float | None = 100.0, **changes: Any) -> RunSummary
         "experiment_hash": "h1",
         "kind": "experiment",
         "verdict": verdict,
+        "exit_code": verdict.exit_code,
         "score": score,
         "formula": "2",
         "reason": "It did." if score is not None else "The workload never met it.",
         "bad_share": None if score is None else 0.0,
+        "tolerated": 0.1,
         "absorbed": None if score is None else 1.0,
         "recovered": None if score is None else 1.0,
         "recovery_time": None if score is None else 5.0,
+        "recovery_resolution": None if score is None else 1.0,
         "objective": 30.0,
     }
     return RunSummary(**fields | changes)
