@@ -3,15 +3,16 @@
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
-from lab import environment
+from lab import environment, groups
 from lab.commands import require_root, run
 from lab.lock import held
-from lab.network import resolver_directories, spaces
+from lab.network import possible_spaces, resolver_directories
 from lab.plan import Lab
 from lab.processes import Identity, end, inhabitants, namespaces
 from runner.errors import CommandFailed, Residue
@@ -35,11 +36,12 @@ def down(name: str, say: Callable[[str], None]) -> None:
 
 def sweep(lab: Lab, lock: int) -> None:
     """End and remove all that bears the lab's names, then look again; raises Residue where something is left."""
-    found = namespaces(spaces(lab))
+    found = namespaces(possible_spaces(lab))
     failures = []
     for here in _wherever(lab):
         environment.remove(here)
     end(found.values())
+    groups.remove(found)
     for command in (*_link_removal(lab), *(["ip", "netns", "delete", space] for space in found)):
         try:
             run(command, lock)
@@ -49,7 +51,7 @@ def sweep(lab: Lab, lock: int) -> None:
         shutil.rmtree(directory, ignore_errors=True)
         with suppress(OSError):
             directory.parent.rmdir()
-    if left := traces(lab, found.values()):
+    if left := traces(lab, found):
         what = "; ".join(left)
         raise Residue(
             " ".join([f"Lab {lab.name!r} could not be removed altogether, this is left: {what}.", *failures]),
@@ -58,10 +60,11 @@ def sweep(lab: Lab, lock: int) -> None:
     os.ftruncate(lock, 0)
 
 
-def traces(lab: Lab, identities: Collection[Identity] = ()) -> dict[str, str]:
-    """Return what there is of the lab, each with the command that removes it; `identities` were its namespaces."""
-    found = {f"process {pid}": f"kill -KILL {pid}" for pid in inhabitants(identities)}
-    found |= {f"namespace {space}": f"ip netns delete {space}" for space in namespaces(spaces(lab))}
+def traces(lab: Lab, known: Mapping[str, Identity] = MappingProxyType({})) -> dict[str, str]:
+    """Return what there is of the lab, each with the command that removes it; `known` were its namespaces."""
+    found = {f"process {pid}": f"kill -KILL {pid}" for pid in inhabitants(known.values())}
+    found |= {f"control group {path}": f"find {path} -depth -type d -delete" for path in groups.present(known)}
+    found |= {f"namespace {space}": f"ip netns delete {space}" for space in namespaces(possible_spaces(lab))}
     found |= {f"link {command[-1]}": " ".join(command) for command in _link_removal(lab)}
     found |= {str(path): f"rm -r {path}" for path in _directories(lab) if path.exists()}
     return found
@@ -73,7 +76,7 @@ def _link_removal(lab: Lab) -> Iterator[list[str]]:
 
 
 def _directories(lab: Lab) -> tuple[Path, ...]:
-    return (*resolver_directories(lab), *(here.state for here in _wherever(lab)))
+    return (*resolver_directories(possible_spaces(lab)), *(here.state for here in _wherever(lab)))
 
 
 def _wherever(lab: Lab) -> list[Lab]:

@@ -4,10 +4,9 @@ from typing import Any
 
 import yaml
 
-from lab.hosts import HOSTS, Host
+from lab.kinds import kind
 from lab.lock import make_directory
 from lab.plan import Lab
-from lab.zone import ETCD, PROMETHEUS
 from runner.config import config_files, read
 from runner.errors import UsageError
 from runner.model import format_duration
@@ -52,17 +51,7 @@ def _environment(lab: Lab) -> dict[str, Any]:
     duration = format_duration(lab.duration)
     return {
         "kind": "lab",
-        "hosts": {host.name: _host(lab, host) for host in HOSTS if host.namespace},
-        "prometheus": {"url": f"http://{lab.address(PROMETHEUS)}:9090"},
-        "etcd": {"endpoints": [f"http://{lab.address(ETCD)}:2379"]},
+        **kind(lab).environment(lab),
         "duration": duration,
         "variables": {"window": format_duration(lab.window), "duration": duration},
-    }
-
-
-def _host(lab: Lab, host: Host) -> dict[str, Any]:
-    return {
-        "reach": f"netns:{lab.namespace(host.name)}",
-        "namespace": host.namespace,
-        "labels": {"app": host.name},
     }

@@ -13,7 +13,17 @@ from lab.plan import Lab
 from lab.resp import exchange
 from lab.zone import CONTROL, PROMETHEUS
 
-__all__ = ["answers_dns", "answers_payments", "answers_redis", "has_traffic", "keeps_etcd", "scrapes", "trouble"]
+__all__ = [
+    "answers_dns",
+    "answers_payments",
+    "answers_redis",
+    "has_traffic",
+    "keeps_etcd",
+    "payments",
+    "query",
+    "scrapes",
+    "trouble",
+]
 
 _PATIENCE = 1.0
 # One for all checks, because making one takes longer than asking; it keeps no connection, because labs come and go.
@@ -52,7 +62,7 @@ def keeps_etcd(lab: Lab, number: int) -> str:
 
 def scrapes(lab: Lab, number: int) -> str:
     """Ask Prometheus whether all its targets are up."""
-    targets = _query(lab, number, "up")
+    targets = query(_prometheus(lab, number), "up")
     down = [series["metric"]["job"] for series in targets if series["value"][1] != "1"]
     if not targets:
         return "no target was scraped yet"
@@ -61,10 +71,22 @@ def scrapes(lab: Lab, number: int) -> str:
 
 def has_traffic(lab: Lab, _number: int) -> str:
     """Ask Prometheus whether the successful payments of all three services become more."""
-    rates = _query(lab, PROMETHEUS, f'rate(payment_requests_total{{code="200"}}[{lab.window:.0f}s]) > 0')
+    return payments(_prometheus(lab, PROMETHEUS), lab.window)
+
+
+def payments(prometheus: str, window: float) -> str:
+    """Ask that Prometheus whether the successful payments of all three services become more."""
+    rates = query(prometheus, f'rate(payment_requests_total{{code="200"}}[{window:.0f}s]) > 0')
     rising = {series["metric"]["job"] for series in rates}
     still = {"payment-api", "payment-pooled", "payment-stale"} - rising
     return f"no payments are seen at {', '.join(sorted(still))}" if still else ""
+
+
+def query(prometheus: str, expression: str) -> list[dict[str, Any]]:
+    """Return the series that a Prometheus finds now; raises httpx.HTTPError."""
+    reply = _get(f"{prometheus}/api/v1/query", query=expression)
+    found: list[dict[str, Any]] = reply.raise_for_status().json()["data"]["result"]
+    return found
 
 
 def trouble(check: Callable[[Lab, int], str], lab: Lab, number: int) -> str:
@@ -79,7 +101,5 @@ def _get(url: str, **parameters: str) -> httpx.Response:
     return _HTTP.get(url, params=parameters)
 
 
-def _query(lab: Lab, number: int, query: str) -> list[dict[str, Any]]:
-    reply = _get(f"http://{lab.address(number)}:9090/api/v1/query", query=query)
-    found: list[dict[str, Any]] = reply.raise_for_status().json()["data"]["result"]
-    return found
+def _prometheus(lab: Lab, number: int) -> str:
+    return f"http://{lab.address(number)}:9090"

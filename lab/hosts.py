@@ -19,7 +19,7 @@ from lab.zone import (
     records,
 )
 
-__all__ = ["HOSTS", "Host", "prometheus_yml"]
+__all__ = ["ETCD_HOST", "HOSTS", "Host", "prometheus_yml"]
 
 _PROGRAM = (sys.executable, "-P", "-m")
 
@@ -28,19 +28,21 @@ _PROGRAM = (sys.executable, "-P", "-m")
 class Host:
     """One host: `start` is its process, `check` says what is wrong with it.
 
+    Without `start` it is a part that runs on other hosts, and has no namespace of its own.
     It has `limit` seconds to become healthy, and the time of so many `scrapes` of Prometheus besides.
     `namespace` is the Kubernetes namespace it stands for; without one it is not offered to faults.
-    `metrics` is the port Prometheus scrapes, where there is one.
+    `metrics` is the port Prometheus scrapes, where there is one. On the way up it is looked at `every` so many seconds.
     """
 
     name: str
     number: int
-    start: Callable[[Lab], tuple[str, ...]]
+    start: Callable[[Lab], tuple[str, ...]] | None
     check: Callable[[Lab, int], str]
     limit: float = 15.0
     scrapes: int = 0
     namespace: str = ""
     metrics: int = 0
+    every: float = 0.1
 
 
 def _dnsmasq(lab: Lab) -> tuple[str, ...]:
@@ -76,12 +78,14 @@ def _traffic(lab: Lab) -> tuple[str, ...]:
     return (*_PROGRAM, "lab.traffic", *urls)
 
 
+ETCD_HOST = Host("etcd", ETCD, _etcd, health.keeps_etcd, namespace="etcd", metrics=2379)
+
 # Prometheus is started first: it makes its first scrape no sooner than five seconds after its start.
 HOSTS = (
     Host("prometheus", PROMETHEUS, _prometheus, health.scrapes, scrapes=3),
     Host("dns", DNS, _dnsmasq, health.answers_dns),
     Host("redis-cluster", REDIS, _redis, health.answers_redis, namespace="data"),
-    Host("etcd", ETCD, _etcd, health.keeps_etcd, namespace="etcd", metrics=2379),
+    ETCD_HOST,
     _payment("payment-api", PAYMENT_API, "always"),
     _payment("payment-pooled", PAYMENT_POOLED, "once"),
     _payment("payment-stale", PAYMENT_STALE, "stale"),

@@ -1,17 +1,17 @@
 """The lab's network: one namespace per host, one for the switch that joins them, one link to the machine."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from lab.commands import ask, run
-from lab.hosts import HOSTS
+from lab.kinds import ALL_HOSTS, kind
 from lab.lock import make_directory
 from lab.plan import Lab
-from lab.zone import MACHINE, resolv_conf
+from lab.zone import MACHINE
 from runner.errors import Missing, UsageError
 
-__all__ = ["build", "refuse_taken", "resolver_directories", "spaces"]
+__all__ = ["build", "possible_spaces", "refuse_taken", "resolver_directories", "spaces"]
 
 # The bridge has a namespace of its own because the machine's packet filter also sees what its own bridges carry
 # (br_netfilter): with a container engine there, whose policy is to drop, hosts could not reach each other.
@@ -22,12 +22,17 @@ _BROADEST = 8
 
 def spaces(lab: Lab) -> tuple[str, ...]:
     """Return the names of all namespaces of a lab."""
-    return tuple(lab.namespace(host) for host in (_SWITCH, *(host.name for host in HOSTS)))
+    return tuple(lab.namespace(host) for host in (_SWITCH, *kind(lab).spaces))
 
 
-def resolver_directories(lab: Lab) -> tuple[Path, ...]:
+def possible_spaces(lab: Lab) -> tuple[str, ...]:
+    """Return the names of all namespaces that a lab of that name may have, of whichever kind it is."""
+    return tuple(lab.namespace(host) for host in (_SWITCH, *ALL_HOSTS))
+
+
+def resolver_directories(spaces: Iterable[str]) -> tuple[Path, ...]:
     """Return the directories whose files stand before those of /etc in each namespace."""
-    return tuple(_NETNS_ETC / space for space in spaces(lab))
+    return tuple(_NETNS_ETC / space for space in spaces)
 
 
 def refuse_taken(lab: Lab) -> None:
@@ -48,10 +53,10 @@ def build(lab: Lab, lock: int) -> None:
     switch = lab.namespace(_SWITCH)
     run(["ip", "-batch", "-"], lock, "\n".join(_creation(lab, switch)))
     _write_resolver_files(lab)
-    for host in HOSTS:
+    for host in (host for host in kind(lab).hosts if host.start):
         commands = ["link set lo up", *_addressed(lab, "eth0", host.number)]
         run(["ip", "-n", lab.namespace(host.name), "-batch", "-"], lock, "\n".join(commands))
-    ports = [f"link set {port} master bridge up" for port in ("machine", *(host.name for host in HOSTS))]
+    ports = [f"link set {port} master bridge up" for port in ("machine", *kind(lab).spaces)]
     run(["ip", "-n", switch, "-batch", "-"], lock, "\n".join(["link set lo up", "link set bridge up", *ports]))
     # Hardened machines switch IPv6 off for every new link; this one is the lab's.
     Path(f"/proc/sys/net/ipv6/conf/{lab.link}/disable_ipv6").write_text("0")
@@ -66,8 +71,8 @@ def _creation(lab: Lab, switch: str) -> Iterator[str]:
     """
     yield from (f"netns add {space}" for space in spaces(lab))
     yield f"link add name bridge netns {switch} type bridge forward_delay 0"
-    for host in HOSTS:
-        yield f"link add {host.name} netns {switch} type veth peer name eth0 netns {lab.namespace(host.name)}"
+    for host in kind(lab).spaces:
+        yield f"link add {host} netns {switch} type veth peer name eth0 netns {lab.namespace(host)}"
     yield f"link add {lab.link} type veth peer name machine netns {switch}"
 
 
@@ -81,10 +86,9 @@ def _addressed(lab: Lab, link: str, number: int) -> tuple[str, ...]:
 
 def _write_resolver_files(lab: Lab) -> None:
     """Write what `ip netns exec` lays over /etc: only DNS answers there, whatever the machine's own resolver is."""
-    for space in spaces(lab):
-        directory = _NETNS_ETC / space
+    for directory in resolver_directories(spaces(lab)):
         make_directory(directory)
-        directory.joinpath("resolv.conf").write_text(resolv_conf(lab))
+        directory.joinpath("resolv.conf").write_text(kind(lab).resolver(lab))
         if Path("/etc/nsswitch.conf").exists():
             directory.joinpath("nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files dns\n")
 

@@ -23,6 +23,7 @@ class Lab:
     name: str = "lab"
     subnet: str = "10.213.0.0/24"
     scrape_interval: float = 1.0
+    kubernetes: bool = False
     root: Path = field(default_factory=state_dir)
 
     def __post_init__(self) -> None:
@@ -100,8 +101,8 @@ class Lab:
 
     def to_json(self) -> str:
         """Return what the marker holds."""
-        plan = {"subnet": self.subnet, "scrape_interval": self.scrape_interval, "root": str(self.root)}
-        return json.dumps(plan)
+        noted = ("subnet", "scrape_interval", "kubernetes")
+        return json.dumps({name: getattr(self, name) for name in noted} | {"root": str(self.root)})
 
     @classmethod
     def on_this_machine(cls, name: str) -> "Lab | None":

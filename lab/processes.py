@@ -18,6 +18,9 @@ _NETNS = Path("/run/netns")
 # and one that is being started when `lab up` is killed is found in its namespace by whoever takes the lock next.
 _DETACH = 'exec setsid --fork "$@" </dev/null'
 
+# A killed process needs the processor once more, which a busy machine may take its time to give it.
+_KILLED_WITHIN = 30.0
+
 Identity = tuple[int, int]
 
 
@@ -64,7 +67,7 @@ def end(identities: Collection[Identity], grace: float = 3.0) -> None:
             _signal(pid, identities, signal.SIGTERM)
         asked.update(left)
         time.sleep(0.02)
-    deadline = time.monotonic() + grace
+    deadline = time.monotonic() + _KILLED_WITHIN
     while (left := inhabitants(identities)) and time.monotonic() < deadline:
         for pid in left:
             _signal(pid, identities, signal.SIGKILL)

@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from lab.health import trouble
-from lab.hosts import HOSTS, Host
+from lab.hosts import Host
+from lab.kinds import kind
 from lab.plan import Lab
 from lab.processes import namespaces
 
@@ -29,9 +30,12 @@ class Part:
 
 def status(lab: Lab) -> list[Part]:
     """Ask every part of the lab, all at once, whether it does its work."""
-    present = namespaces(lab.namespace(host.name) for host in HOSTS)
-    with ThreadPoolExecutor(len(HOSTS)) as pool:
-        return list(pool.map(lambda host: _part(lab, host, lab.namespace(host.name) in present), HOSTS))
+    hosts = kind(lab).hosts
+    present = namespaces(lab.namespace(host.name) for host in hosts)
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        return list(
+            pool.map(lambda host: _part(lab, host, lab.namespace(host.name) in present or not host.start), hosts)
+        )
 
 
 def _part(lab: Lab, host: Host, present: bool) -> Part:

@@ -2,11 +2,12 @@
 
 An open loop does not wait for answers: a slow service meets as many requests as a quick one, as it would in
 production, so that failures are not hidden by requests that were never made.
-Usage: python -m lab.traffic URL...
+Usage: python -m lab.traffic [--rate N] [--reconnect] URL...
+`--rate` is in requests a second to each. `--reconnect` takes a new connection for every one: balancers choose by those.
 """
 
+import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -18,8 +19,8 @@ RATE = 40.0
 TIMEOUT = 3.0
 
 
-async def drive(client: httpx.AsyncClient, url: str) -> None:
-    """Send one request every 1/RATE seconds, whatever becomes of those before."""
+async def drive(client: httpx.AsyncClient, url: str, rate: float) -> None:
+    """Send `rate` requests a second, whatever becomes of those before."""
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[None]] = set()
     due = loop.time()
@@ -29,14 +30,14 @@ async def drive(client: httpx.AsyncClient, url: str) -> None:
         under_way.add(request)
         request.add_done_callback(under_way.discard)
         # What a busy machine is late with is made up for; after a longer sleep nothing is owed.
-        due = max(due + 1 / RATE, loop.time() - 1.0)
+        due = max(due + 1 / rate, loop.time() - 1.0)
 
 
-async def main(urls: Sequence[str]) -> None:
+async def main(urls: Sequence[str], rate: float = RATE, reconnect: bool = False) -> None:
     """Drive all services until ended."""
-    limits = httpx.Limits(max_connections=None)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0 if reconnect else None)
     async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False) as client:
-        await asyncio.gather(*(drive(client, url) for url in urls))
+        await asyncio.gather(*(drive(client, url, rate) for url in urls))
 
 
 async def _request(client: httpx.AsyncClient, url: str) -> None:
@@ -45,4 +46,8 @@ async def _request(client: httpx.AsyncClient, url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--reconnect", action="store_true")
+    parser.add_argument("urls", nargs="+")
+    asyncio.run(main(**vars(parser.parse_args())))

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -14,7 +14,8 @@ from lab import environment, network, processes
 from lab.commands import require_root, require_tools
 from lab.down import down, sweep, traces
 from lab.health import trouble
-from lab.hosts import HOSTS, Host, prometheus_yml
+from lab.hosts import Host
+from lab.kinds import kind
 from lab.lock import held
 from lab.plan import Lab
 from lab.status import status
@@ -26,21 +27,30 @@ __all__ = ["running", "up"]
 Say = Callable[[str], None]
 
 
-def up(say: Say, name: str = "lab", subnet: str | None = None, scrape_interval: float | None = None) -> Lab:
+def up(
+    say: Say,
+    name: str = "lab",
+    subnet: str | None = None,
+    scrape_interval: float | None = None,
+    kubernetes: bool | None = None,
+) -> Lab:
     """Bring the lab of that name up, or leave it as it is where it is healthy; say each step.
 
-    `scrape_interval` is in seconds. What is not given stays as it is in the lab that is there, or is the default.
+    `scrape_interval` is in seconds; `kubernetes` makes it a cluster. What is not given stays as it is in the lab that
+    is there, or is the default.
     Raises Missing, UsageError where its range or name is taken, and Unreachable where a part does not become healthy;
     what was started is taken down again then.
     """
     require_root()
     require_tools()
     started = time.monotonic()
-    wanted = _wanted(Lab(name), subnet, scrape_interval)
+    given = {"subnet": subnet, "scrape_interval": scrape_interval, "kubernetes": kubernetes}
+    wanted = _wanted(Lab(name), given)
     with held(wanted, say) as lock:
         if noted := Lab.on_this_machine(name):
-            wanted = replace(_wanted(noted, subnet, scrape_interval), root=wanted.root)
+            wanted = replace(_wanted(noted, given), root=wanted.root)
             if _stays(noted, wanted, say):
+                kind(noted).refresh(noted, lock, say)
                 environment.write(noted)
                 return noted
         network.refuse_taken(wanted)
@@ -63,8 +73,7 @@ def running(say: Say, name: str, subnet: str, scrape_interval: float = 1.0) -> I
         down(name, say)
 
 
-def _wanted(lab: Lab, subnet: str | None, scrape_interval: float | None) -> Lab:
-    given: dict[str, Any] = {"subnet": subnet, "scrape_interval": scrape_interval}
+def _wanted(lab: Lab, given: Mapping[str, Any]) -> Lab:
     return replace(lab, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -94,11 +103,14 @@ def _build(lab: Lab, lock: int, say: Say) -> None:
     os.pwrite(lock, lab.to_json().encode(), 0)
     lab.state.mkdir(parents=True)
     network.build(lab, lock)
-    say(f"{lab.name}: network {lab.subnet} and {lab.network6}, {len(HOSTS)} hosts")
-    lab.state.joinpath("prometheus.yml").write_text(prometheus_yml(lab))
-    for host in HOSTS:
-        processes.start(lab.namespace(host.name), host.start(lab), _log(lab, host), lock)
-    say(f"{lab.name}: started {', '.join(host.name for host in HOSTS)}")
+    made = kind(lab)
+    say(f"{lab.name}: network {lab.subnet} and {lab.network6}, {len(made.spaces)} hosts")
+    made.prepare(lab, lock, say)
+    for host in made.hosts:
+        if host.start:
+            processes.start(lab.namespace(host.name), host.start(lab), _log(lab, host), lock)
+    say(f"{lab.name}: started {', '.join(made.spaces)}")
+    made.furnish(lab, lock, say)
     _await_health(lab, say)
     environment.write(lab)
 
@@ -106,14 +118,15 @@ def _build(lab: Lab, lock: int, say: Say) -> None:
 def _await_health(lab: Lab, say: Say) -> None:
     started = time.monotonic()
     given_up = threading.Event()
-    with ThreadPoolExecutor(len(HOSTS)) as pool:
-        waiting = {pool.submit(_await_host, lab, host, given_up): host for host in HOSTS}
+    hosts = kind(lab).hosts
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        waiting = {pool.submit(_await_host, lab, host, given_up): host for host in hosts}
         try:
             for number, done in enumerate(as_completed(waiting), 1):
                 done.result()
                 host = waiting[done]
                 took = format_duration(time.monotonic() - started)
-                say(f"{lab.name}: {number}/{len(HOSTS)} {host.name} at {lab.address(host.number)} is healthy ({took})")
+                say(f"{lab.name}: {number}/{len(hosts)} {host.name} at {lab.address(host.number)} is healthy ({took})")
         finally:
             given_up.set()
 
@@ -122,17 +135,26 @@ def _await_host(lab: Lab, host: Host, given_up: threading.Event) -> None:
     """Poll a host's health until it is there; raises Unreachable when its time is over or its process has ended."""
     limit = host.limit + host.scrapes * lab.scrape_interval
     started = time.monotonic()
-    while (problem := trouble(host.check, lab, host.number)) and not given_up.wait(0.1):
+    while (problem := trouble(host.check, lab, host.number)) and not given_up.wait(host.every):
         waited = time.monotonic() - started
-        ended = waited > 1 and not processes.inhabitants(processes.namespaces([lab.namespace(host.name)]).values())
+        ended = waited > 1 and host.start is not None and not _is_inhabited(lab, host)
         if ended or waited > limit:
             raise Unreachable(
                 f"{host.name} of lab {lab.name!r} "
                 + ("ended by itself" if ended else f"was not healthy within {format_duration(limit)}")
-                + f": {problem}. It was started by `{' '.join(host.start(lab))}`; its log ends so:\n"
-                + processes.tail(_log(lab, host)),
+                + f": {problem}.{_story(lab, host)}",
                 "Nothing of this try was left behind. Mend what the log names, then: chaosctl lab up",
             )
+
+
+def _is_inhabited(lab: Lab, host: Host) -> bool:
+    return bool(processes.inhabitants(processes.namespaces([lab.namespace(host.name)]).values()))
+
+
+def _story(lab: Lab, host: Host) -> str:
+    if host.start is None:
+        return ""
+    return f" It was started by `{' '.join(host.start(lab))}`; its log ends so:\n{processes.tail(_log(lab, host))}"
 
 
 def _log(lab: Lab, host: Host) -> Path:

@@ -102,6 +102,7 @@ class Kubernetes(Part):
         default=("k8s-app=kube-dns", "app=prometheus", "app.kubernetes.io/name=prometheus", "app=postgresql"),
         description="labels of pods whose nodes take node faults only by --allow-node",
     )
+    opt_in: bool = Field(default=True, description="only namespaces labelled chaosctl/faults=allowed take faults")
 
 
 class Store(Part):

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["state_dir"]
+__all__ = ["cache_dir", "state_dir"]
 
 
 def state_dir() -> Path:
@@ -17,3 +17,15 @@ def state_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/lib/chaosctl")
     return Path.home() / ".local" / "state" / "chaosctl"
+
+
+def cache_dir() -> Path:
+    """Return the directory for what can be made again; it may not exist yet.
+
+    $XDG_CACHE_HOME/chaosctl where that is set, /var/cache/chaosctl for root, else ~/.cache/chaosctl.
+    """
+    if base := os.environ.get("XDG_CACHE_HOME"):
+        return Path(base) / "chaosctl"
+    if os.geteuid() == 0:
+        return Path("/var/cache/chaosctl")
+    return Path.home() / ".cache" / "chaosctl"

@@ -16,12 +16,22 @@ def command() -> None:
 @_name
 @click.option("--subnet", help="IPv4 range of 256 addresses; the IPv6 range follows from it.  [default: 10.213.0.0/24]")
 @click.option("--scrape-interval", help="How often Prometheus looks, such as 15s.  [default: 1s]")
-def up(name: str, subnet: str | None, scrape_interval: str | None) -> None:
+@click.option("--kubernetes", is_flag=True, help="A cluster of three workers instead; build its programs once before.")
+def up(name: str, subnet: str | None, scrape_interval: str | None, kubernetes: bool) -> None:
     """Bring the lab up, healthy or not at all. A healthy one stays as it is."""
     from lab.up import up as bring_up  # noqa: PLC0415 - `--help` imports click alone
     from runner.model import parse_duration  # noqa: PLC0415 - as above
 
-    bring_up(click.echo, name, subnet, parse_duration(scrape_interval) if scrape_interval else None)
+    bring_up(click.echo, name, subnet, parse_duration(scrape_interval) if scrape_interval else None, kubernetes or None)
+
+
+@command.command()
+@click.option("--kwok", is_flag=True, help="Also kwok, which thousands of nodes and pods are simulated with.")
+def build(kwok: bool) -> None:
+    """Build the programs of the Kubernetes lab, once; what was built or is in KUBEBUILDER_ASSETS is taken."""
+    from lab.kubernetes.build import build as build_programs  # noqa: PLC0415 - `--help` imports click alone
+
+    build_programs(click.echo, kwok)
 
 
 @command.command()

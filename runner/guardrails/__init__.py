@@ -4,13 +4,13 @@ Those that come before a fault rule on the environment and on a proposal; nothin
 """
 
 from runner.config import Chosen
-from runner.guardrails import blast_radius, carrying, cluster, duration, production, protected, windows
+from runner.guardrails import blast_radius, carrying, cluster, duration, opted_in, production, protected, windows
 from runner.guardrails.proposal import Proposal
 from runner.guardrails.ruling import Ruling, enforce
 
 __all__ = ["Proposal", "Ruling", "enforce", "on_environment", "on_proposal"]
 
-_PROPOSAL = duration, blast_radius, protected, carrying, windows
+_PROPOSAL = duration, blast_radius, protected, opted_in, carrying, windows
 
 
 def on_environment(chosen: Chosen) -> tuple[Ruling, ...]:

@@ -82,7 +82,7 @@ def test_loopback_is_up_everywhere(shared_lab: Lab) -> None:
 
 
 def test_names_are_looked_up_by_dns_alone_whatever_the_machine_does(shared_lab: Lab) -> None:
-    for directory in network.resolver_directories(shared_lab):
+    for directory in network.resolver_directories(network.spaces(shared_lab)):
         assert "ndots:5 timeout:1 attempts:1" in (directory / "resolv.conf").read_text()
         if Path("/etc/nsswitch.conf").exists():
             assert "hosts: files dns\n" in (directory / "nsswitch.conf").read_text()

@@ -21,7 +21,9 @@ _UP_PATIENTLY = """
 import sys
 from dataclasses import replace
 import lab.up
-lab.up.HOSTS = tuple(replace(host, limit=1000.0) for host in lab.up.HOSTS)
+import lab.kinds
+patient = replace(lab.kinds._NATIVE, hosts=tuple(replace(host, limit=1000.0) for host in lab.kinds._NATIVE.hosts))
+lab.up.kind = lambda _: patient
 lab.up.up(print, *sys.argv[1:])
 """
 

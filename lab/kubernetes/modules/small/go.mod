@@ -1,0 +1,3 @@
+module chaosctl.lab/small
+
+go 1.25

@@ -1,0 +1,103 @@
+"""What this user may do in a cluster, by the rights that each kind of fault needs; asks, and touches nothing."""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from runner.cluster import Cluster
+
+__all__ = ["CAPABILITIES", "Capability", "Right", "may"]
+
+_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+# Stands for the environment's own namespace, and for one that faults are meant for.
+OURS, THEIRS = "<ours>", "<theirs>"
+
+
+class Right(NamedTuple):
+    """One thing that may be done; without a namespace it is meant for all of them, or for what is in none."""
+
+    verb: str
+    resource: str
+    group: str = ""
+    namespace: str = ""
+
+    def spoken(self, namespaces: Mapping[str, str]) -> str:
+        """Return it as people write it."""
+        where = namespaces.get(self.namespace, self.namespace)
+        return f"{self.verb} {self.resource}" + (f" in {where}" if where else "")
+
+
+@dataclass(frozen=True)
+class Capability:
+    """A kind of faults that an administrator grants as one: the file in deploy/rbac, and what is in it."""
+
+    name: str
+    rights: tuple[Right, ...]
+
+
+def _rights(verbs: str, resource: str, group: str = "", namespace: str = "") -> tuple[Right, ...]:
+    return tuple(Right(verb, resource, group, namespace) for verb in verbs.split())
+
+
+_LEDGER = _rights("create patch delete", "configmaps", namespace=OURS)
+
+CAPABILITIES = (
+    Capability(
+        "observe",
+        (
+            *(_rights("list watch", "pods") + _rights("list watch", "nodes") + _rights("get", "namespaces")),
+            *_rights("list", "services"),
+            *_rights("list watch", "deployments", "apps"),
+            *_rights("list watch", "endpointslices", "discovery.k8s.io"),
+            *_rights("list watch", "leases", "coordination.k8s.io", "kube-node-lease"),
+            *_rights("list", "configmaps", namespace=OURS),
+        ),
+    ),
+    Capability(
+        "pod-faults",
+        (
+            *_LEDGER,
+            *_rights("delete patch", "pods", namespace=THEIRS),
+            *_rights("create", "pods/eviction", namespace=THEIRS),
+            *_rights("patch", "services", namespace=THEIRS),
+            *_rights("patch", "deployments/scale", "apps", THEIRS),
+        ),
+    ),
+    Capability(
+        "node-faults",
+        (
+            *_LEDGER,
+            *_rights("create delete", "pods", namespace=OURS),
+            *_rights("create", "pods/attach", namespace=OURS),
+        ),
+    ),
+)
+
+
+def may(at: Cluster, capability: Capability, namespace: str) -> list[str]:
+    """Return what of a capability is lacking, in words; `namespace` is one that faults are meant for."""
+    meant = {OURS: at.pinned.namespace, THEIRS: namespace}
+    with ThreadPoolExecutor(len(capability.rights)) as pool:
+        allowed = pool.map(lambda right: _is_allowed(at, right, meant), capability.rights)
+    return [right.spoken(meant) for right, yes in zip(capability.rights, allowed, strict=True) if not yes]
+
+
+def _is_allowed(at: Cluster, right: Right, meant: Mapping[str, str]) -> bool:
+    resource, _, subresource = right.resource.partition("/")
+    attributes = {
+        "verb": right.verb,
+        "group": right.group,
+        "resource": resource,
+        "subresource": subresource,
+        "namespace": meant.get(right.namespace, right.namespace),
+    }
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+    answer = at.create(_REVIEWS, {**review, "spec": {"resourceAttributes": attributes}})
+    return bool(answer["status"]["allowed"])
+
+
+def opted_in(at: Cluster, label: str) -> Iterator[str]:
+    """Yield the namespaces whose owners agreed to faults."""
+    for item in at.items("/api/v1/namespaces", labelSelector=f"{label}=allowed").items:
+        yield item["metadata"]["name"]
