@@ -1,6 +1,7 @@
 # make demo   a real experiment on a preprod of this machine's own, in two minutes
 # make test   lint, types, imports, and all tests on real parts
 # make setup  what both need; repeatable
+# make docs   the command reference and the table of faults, from the code
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ READY := $(VENV)/ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CHAOSCTL_NO_SKIPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test lint bench clean
+.PHONY: help setup packages guest demo test lint docs bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -19,6 +20,11 @@ setup: packages $(READY)
 
 packages:
 	@lab/install-debian-packages bind9-dnsutils openssh-server postgresql stress-ng
+
+# A kernel with netem for the tests that need one: Debian's, unpacked beside this machine's own and never installed.
+guest: $(READY)
+	@lab/install-debian-packages qemu-system-x86 busybox-static kmod
+	@$(SUDO) $(BIN)/python -m tests.guest.kernel
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
@@ -39,7 +45,11 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup lint
+docs: $(READY)
+	$(BIN)/python -m runner.cli.reference > docs/commands.md
+	$(BIN)/python -m runner.cli.table > docs/faults.md
+
+test: setup guest lint
 	$(SUDO) $(BIN)/pytest
 
 bench: setup

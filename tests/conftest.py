@@ -18,6 +18,8 @@ from tests._cli import Speaker
 from tests._network import OURS, Network, network
 from tests._table import listed
 
+pytest_plugins = ["tests.guest.outside"]
+
 _TOOLS = os.environ["PATH"]
 
 # The same examples each time, and no test that fails because the machine was slow.

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from runner.cli.reference import reference
+from runner.cli.table import table
 from runner.config import json_schema
 from runner.discovery import fault, names
 from runner.parameters import parameters
@@ -39,6 +40,21 @@ def test_command_reference_is_what_the_commands_say() -> None:
     assert (DOCS / "commands.md").read_text() == reference() + "\n", (
         "run: python -m runner.cli.reference > docs/commands.md"
     )
+
+
+def test_table_of_faults_is_what_the_faults_say() -> None:
+    assert (DOCS / "faults.md").read_text() == table() + "\n", "run: make docs"
+
+
+@pytest.mark.parametrize("name", names())
+def test_table_of_faults_says_all_of_each(name: str) -> None:
+    declared = fault(name)
+    row = next(line for line in table().splitlines() if line.startswith(f"| [{name}]"))
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert all(cells)
+    assert len(cells) == 7
+    assert cells[3:5] == [declared.mechanism, f"`{declared.ends_by}`"]
+    assert all(need in cells[6] for need in declared.needs)
 
 
 def test_settings_of_chaosctl_yaml_are_documented() -> None:
