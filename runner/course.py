@@ -193,6 +193,7 @@ class Course:
     def read_count(self) -> None:
         """Read how often the workload met the fault; what cannot be read stays unknown."""
         if (count := self.steps.count) is None:
+            self.hits = self.achieved.evidence.get("hits") if self.achieved else None
             return
         try:
             found = re.search(count.pattern, self.at.run(count.command))

@@ -3,12 +3,13 @@
 import json
 import socket
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from runner.cluster import Cluster
 from runner.config import current
 from runner.errors import CommandFailed, Missing, UsageError
-from runner.model import Command, Look, ProbeCall, clock
+from runner.model import Command, Look, ProbeCall, clock, iso
 from runner.remote import messages
 from runner.remote.connection import Connection
 from runner.targets import Resolver
@@ -21,12 +22,17 @@ _LONGEST_LOOK = 30.0
 class RemoteTarget:
     """A target that an agent works at. A command whose first word is `api` is a request to the cluster's API server.
 
-    `api METHOD PATH` sends its standard input as the object; `api until PATH` says `live` while the moment in an
-    object's data has not passed.
+    `api METHOD PATH` sends its standard input as the object, in which a moment `+SECONDS` counts from the sending;
+    `api until PATH` says `live` while the moment in an object's data has not passed.
     """
 
     name: str
     cluster: Cluster
+
+    @property
+    def space(self) -> str:
+        """The namespace that is ours in the target's cluster."""
+        return self.cluster.pinned.namespace
 
     def agent(self) -> Connection:
         """Return the agent that works here."""
@@ -70,6 +76,14 @@ class RemoteTarget:
         return self.agent().call(do, patience, name=self.name, **self.about(), **arguments)
 
 
+def _timed(text: str) -> Any:
+    item = json.loads(text)
+    until = item.get("data", {}).get("until", "")
+    if until.startswith("+"):
+        item["data"]["until"] = iso(clock() + float(until))
+    return item
+
+
 def path_of(scheme: str, rest: str, names: int) -> tuple[str, ...]:
     """Return environment and names of `ENVIRONMENT/NAME...`; without the environment, the chosen one is meant.
 
@@ -88,9 +102,9 @@ def _asked(cluster: Cluster, command: Command) -> str:
     _, verb, path = command.argv
     if verb == "until":
         until = str(cluster.get(path)["data"]["until"])
-        return f"live until {until}" if clock() < float(until) else f"ended at {until}"
+        return f"{'live until' if clock() < datetime.fromisoformat(until).timestamp() else 'ended at'} {until}"
     try:
-        return json.dumps(cluster.request(verb, path, json.loads(command.stdin) if command.stdin else None))
+        return json.dumps(cluster.request(verb, path, _timed(command.stdin) if command.stdin else None))
     except CommandFailed as error:
         if verb == "DELETE" and error.status == 404:
             return ""

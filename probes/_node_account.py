@@ -1,0 +1,120 @@
+"""What happens to a node and its pods, in order and with times, from what watches tell of them. No I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+__all__ = ["Account", "moment"]
+
+_LOST = "node.kubernetes.io/unreachable"
+
+
+def moment(written: str) -> float:
+    """Return a time as the API writes it, in seconds since the epoch."""
+    return datetime.fromisoformat(written).timestamp()
+
+
+@dataclass
+class Account:
+    """The account of one node; moments are when the watch told, in seconds since the epoch.
+
+    `renewals` are when renewals of its lease arrived here, with the node's own time in each.
+    """
+
+    node: str
+    renewals: list[tuple[float, float]] = field(default_factory=list)
+    steps: dict[str, float] = field(default_factory=dict)
+    pods: dict[str, dict[str, float]] = field(default_factory=dict)
+    endpoints: dict[str, dict[str, float]] = field(default_factory=dict)
+    rescheduled: dict[str, float] = field(default_factory=dict)
+    ready: str = ""
+    tainted: bool = False
+    interval: float = 10.0
+    _owners: dict[str, str] = field(default_factory=dict)
+    _serving: dict[str, bool] = field(default_factory=dict)
+
+    def lease(self, item: Mapping[str, Any], at: float) -> None:
+        """Take in a renewal."""
+        self.interval = float(item["spec"].get("leaseDurationSeconds", 40)) / 4
+        renewed = moment(item["spec"]["renewTime"])
+        if not self.renewals or renewed > self.renewals[-1][1]:
+            self.renewals.append((at, renewed))
+
+    def state(self, item: Mapping[str, Any], at: float) -> None:
+        """Take in the node's conditions and taints."""
+        conditions = item["status"].get("conditions", ())
+        ready = next((each["status"] for each in conditions if each["type"] == "Ready"), "Unknown")
+        tainted = any(each["key"] == _LOST for each in item["spec"].get("taints", ()))
+        if self.ready and ready != self.ready:
+            self.steps["ready" if ready == "True" else "unknown"] = at
+        if tainted != self.tainted:
+            self.steps["tainted" if tainted else "untainted"] = at
+        self.ready, self.tainted = ready, tainted
+
+    def pod(self, kind: str, item: Mapping[str, Any], at: float) -> None:
+        """Take in a pod, of this node or of another: a new one there of an owner that lost one here was rescheduled."""
+        meta, name = item["metadata"], f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+        owner = next((each["uid"] for each in meta.get("ownerReferences", ())), "")
+        if item["spec"].get("nodeName") != self.node:
+            evicted = [each for each, moments in self.pods.items() if "evicted" in moments]
+            if owner and owner in {self._owners.get(each) for each in evicted} and kind == "ADDED":
+                self.rescheduled.setdefault(name, at)
+            return
+        self._owners[name] = owner
+        seen = self.pods.setdefault(name, {})
+        if "deletionTimestamp" in meta or kind == "DELETED":
+            seen.setdefault("evicted", at)
+        conditions = item.get("status", {}).get("conditions", ())
+        ready = next((each["status"] for each in conditions if each["type"] == "Ready"), "")
+        if ready == "False":
+            seen.setdefault("unready", at)
+        elif "unready" in seen and "evicted" not in seen:
+            seen.setdefault("ready", at)
+
+    def slice(self, item: Mapping[str, Any], at: float) -> None:
+        """Take in endpoints of a Service: those on this node that are not ready, or not there any more, have left."""
+        service = item["metadata"].get("labels", {}).get("kubernetes.io/service-name", item["metadata"]["name"])
+        there = {}
+        for endpoint in item.get("endpoints") or ():
+            if endpoint.get("nodeName") == self.node:
+                name = endpoint.get("targetRef", {}).get("name", endpoint["addresses"][0])
+                there[f"{item['metadata']['namespace']}/{service} {name}"] = endpoint["conditions"].get("ready", True)
+        prefix = f"{item['metadata']['namespace']}/{service} "
+        known = {key for key in self._serving if key.startswith(prefix)}
+        for key in known | set(there):
+            serves = bool(there.get(key, False))
+            if self._serving.get(key, False) and not serves:
+                self.endpoints[key] = {"left": at}
+            elif serves and key in self.endpoints:
+                self.endpoints[key].setdefault("returned", at)
+            self._serving[key] = serves
+
+    def last_before(self, when: float) -> float | None:
+        """Return when the last renewal before a moment arrived."""
+        return max((at for at, _ in self.renewals if at <= when), default=None)
+
+    def first_after(self, when: float) -> float | None:
+        """Return when the first renewal after a moment arrived."""
+        return min((at for at, _ in self.renewals if at > when), default=None)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the node is ready, without the taint, and every endpoint that left is back or its pod is gone."""
+        gone = {name.rpartition("/")[2] for name, moments in self.pods.items() if "evicted" in moments}
+        back = all("returned" in seen or key.rpartition(" ")[2] in gone for key, seen in self.endpoints.items())
+        return self.ready == "True" and not self.tainted and back
+
+    @property
+    def met(self) -> int:
+        """How often the workload met the loss: endpoints that left, and pods that were evicted."""
+        return len(self.endpoints) + sum("evicted" in seen for seen in self.pods.values())
+
+    def told(self) -> dict[str, Any]:
+        """Return all of it as data, for the record."""
+        return {
+            "steps": self.steps,
+            "pods": {name: seen for name, seen in self.pods.items() if seen},
+            "endpoints": self.endpoints,
+            "rescheduled": self.rescheduled,
+        }

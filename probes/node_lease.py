@@ -1,0 +1,206 @@
+"""A node's heartbeats as its cluster sees them: the proof of node-heartbeat-loss, and a probe for experiments.
+
+Times come from watches, not from asking again and again: each is when the cluster told of it.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, Protocol
+
+from probes._node_account import Account, moment
+from runner.cluster import Cluster, Listing
+from runner.errors import ChaosctlError, Inconclusive
+from runner.model import Look, Sight, clock, format_duration, iso
+from runner.targets import reach
+
+__all__ = ["NodeWatch", "age", "watch"]
+
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+_SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
+_MISSED = 1.35
+_SETTLE = 1.0
+_RETURN = 15.0
+
+
+class _OnCluster(Protocol):
+    cluster: Cluster
+
+
+def watch(at: _OnCluster, node: str) -> "NodeWatch":
+    """Return what watches a node's lease, conditions, pods and endpoints from before a fault until after it."""
+    return NodeWatch(at.cluster, node)
+
+
+def age(node: str) -> float:
+    """Return how many seconds ago a node renewed its lease: a probe for experiments; `node` is its name.
+
+    Raises Inconclusive where it has none.
+    """
+    at = reach(f"node:{node}")
+    lease = at.cluster.find(f"{_LEASES}/{node}")  # type: ignore[attr-defined]
+    if lease is None:
+        raise Inconclusive(f"Node {node} has no lease: it never sent a heartbeat, or is not there.")
+    return clock() - moment(lease["spec"]["renewTime"])
+
+
+class NodeWatch:
+    """A watch of one node; `account` is what it has seen."""
+
+    def __init__(self, at: Cluster, node: str) -> None:
+        self.account = Account(node)
+        self._at = at
+        self._node = node
+        self._stop = threading.Event()
+        self._changed = threading.Condition()
+        self._opened = 0.0
+
+    def open(self) -> None:
+        """Take in how things are, and watch from there."""
+        self._opened = clock()
+        named = f"metadata.name={self._node}"
+        self._follow(_LEASES, lambda _kind, item, at: self.account.lease(item, at), fieldSelector=named)
+        self._follow("/api/v1/nodes", lambda _kind, item, at: self.account.state(item, at), fieldSelector=named)
+        self._follow(_SLICES, lambda _kind, item, at: self.account.slice(item, at))
+        here = self._at.items("/api/v1/pods", fieldSelector=f"spec.nodeName={self._node}")
+        for namespace in sorted({pod["metadata"]["namespace"] for pod in here.items}):
+            self._follow(f"/api/v1/namespaces/{namespace}/pods", self.account.pod)
+
+    def close(self) -> None:
+        """End the watch."""
+        self._stop.set()
+
+    def look(self, before: Look | None) -> Look:
+        """Return whether heartbeats come: ABSENT is a node that is whole and renews, PRESENT one that is overdue.
+
+        The first look waits for a renewal, so that the clocks can be compared and the lack of the next one means
+        something.
+        """
+        return self._first() if before is None else self._again(before)
+
+    def measured(self, since: float, until: float) -> Sequence[float]:
+        """Return the seconds between the renewals that arrived in that time."""
+        times = [at for at, _ in self.account.renewals if since <= at <= until]
+        return [later - earlier for earlier, later in pairwise(times)]
+
+    def achieved(self, since: float, until: float) -> Look:
+        """Return the account of the fault from its beginning to its end: PRESENT where no heartbeat came through."""
+        asked = clock()
+        with self._changed:
+            account = self.account
+            through = [at for at, _ in account.renewals if since + _SETTLE < at < until]
+            last = account.last_before(since + _SETTLE)
+            told = [f"the last renewal came at {iso(last)}"]
+            told += [f"{_SAID[name]} after {_after(account.steps.get(name), since)}" for name in ("unknown", "tainted")]
+            told.append(f"{len(account.endpoints)} endpoints left, {_evicted(account)} pods were evicted")
+            sight = Sight.UNCLEAR if through else Sight.PRESENT
+            if through:
+                told.insert(0, f"{len(through)} renewals came through in spite of it")
+            evidence = {"hits": account.met, "last_renewal": last, **account.told()}
+        return Look(asked, clock(), sight, f"{self._node}: {'; '.join(told)}", evidence)
+
+    def _first(self) -> Look:
+        asked = clock()
+        with self._changed:
+            wait = 1.5 * self.account.interval + 5
+            renewed = self._changed.wait_for(lambda: bool(self._fresh()), wait)
+            if not renewed:
+                told = f"{self._node} renewed no lease within {format_duration(wait)} even without the fault"
+                return Look(asked, clock(), Sight.UNCLEAR, told)
+            arrived, written = self._fresh()[-1]
+            evidence = {"skew": round(written - arrived, 3), "interval": self.account.interval}
+            if not self.account.whole:
+                return Look(
+                    asked, clock(), Sight.UNCLEAR, f"{self._node} is not ready even without the fault", evidence
+                )
+        told = f"{self._node} is ready and renews its lease every {self.account.interval:g} s"
+        return Look(asked, clock(), Sight.ABSENT, f"{told}; its clock is {evidence['skew']:+.3f} s off", evidence)
+
+    def _again(self, before: Look) -> Look:
+        """Look once more; returns after a moment where nothing has changed, so that asking on costs nothing."""
+        asked = clock()
+        with self._changed:
+            last = self.account.last_before(asked)
+            overdue = asked - (last or before.answered)
+            if overdue > _MISSED * self.account.interval:
+                told = f"{self._node} has renewed no lease for {format_duration(overdue)}; it is {self._spoken()}"
+                return Look(asked, clock(), Sight.PRESENT, told, {"last_renewal": last})
+            if self.account.whole:
+                return Look(asked, clock(), Sight.ABSENT, self._healed(before), self.account.told())
+            told = f"{self._node} renews again, and is {self._spoken()}"
+            self._changed.wait(_SETTLE)
+            return Look(asked, clock(), Sight.UNCLEAR, told)
+
+    def _healed(self, before: Look) -> str:
+        missed = self._gap(before)
+        if missed is None:
+            return f"{self._node} is ready and renews its lease"
+        first = self.account.renewals[missed][0]
+        steps = self.account.steps
+        told = [f"the first renewal came at {iso(first)}"]
+        told += [
+            f"{_SAID[name]} {_after(steps[name], first)} later" for name in ("ready", "untainted") if name in steps
+        ]
+        returned = [seen["returned"] for seen in self.account.endpoints.values() if "returned" in seen]
+        if returned:
+            told.append(f"the last of {len(returned)} endpoints back {_after(max(returned), first)} later")
+        return f"{self._node}: {'; '.join(told)}"
+
+    def _gap(self, before: Look) -> int | None:
+        """Return which renewal ended the longest time without one, since the first look."""
+        times = [at for at, _ in self.account.renewals]
+        gaps = [
+            (later - earlier, number + 1)
+            for number, (earlier, later) in enumerate(pairwise(times))
+            if later > before.answered
+        ]
+        longest = max(gaps, default=(0.0, 0))
+        return longest[1] if longest[0] > _MISSED * self.account.interval else None
+
+    def _fresh(self) -> list[tuple[float, float]]:
+        """Return the renewals that came while we watched, not the one that was there."""
+        return [renewal for renewal in self.account.renewals[1:] if renewal[0] > self._opened]
+
+    def _spoken(self) -> str:
+        taint = ", tainted unreachable" if self.account.tainted else ""
+        return f"{'ready' if self.account.ready == 'True' else f'Ready={self.account.ready}'}{taint}"
+
+    def _follow(self, path: str, take: Callable[[str, Any, float], None], **query: str) -> None:
+        listing = self._at.items(path, **query)  # type: ignore[arg-type]
+        self._take_all(listing, take)
+        thread = threading.Thread(target=self._watch, args=(path, listing.version, take, query), daemon=True)
+        thread.start()
+
+    def _take_all(self, listing: Listing, take: Callable[[str, Any, float], None]) -> None:
+        with self._changed:
+            for item in listing.items:
+                take("ADDED", item, clock())
+
+    def _watch(self, path: str, version: str, take: Callable[[str, Any, float], None], query: dict[str, str]) -> None:
+        """Follow a collection; where that breaks off, take in what is there now and go on from there."""
+        while not self._stop.is_set():
+            try:
+                for event in self._at.watch(path, version, self._stop, **query):
+                    with self._changed:
+                        take(event.kind, event.item, clock())
+                        self._changed.notify_all()
+            except ChaosctlError:
+                if self._stop.wait(_SETTLE):
+                    return
+                try:
+                    listing = self._at.items(path, **query)  # type: ignore[arg-type]
+                except ChaosctlError:
+                    continue  # the API server is away: nothing can be seen until it is back
+                version = listing.version
+                self._take_all(listing, take)
+
+
+_SAID = {"unknown": "Ready=Unknown", "tainted": "tainted", "ready": "Ready", "untainted": "without the taint"}
+
+
+def _after(when: float | None, since: float) -> str:
+    return format_duration(max(0.001, when - since)) if when else "- (not while the fault lasted)"
+
+
+def _evicted(account: Account) -> int:
+    return sum("evicted" in seen for seen in account.pods.values())
