@@ -39,6 +39,11 @@ class PodTarget(RemoteTarget):
         if seen:
             _SEEN[self.name] = seen
 
+    @property
+    def uid(self) -> str:
+        """What tells the pod from all others, for ever."""
+        return self.seen.uid
+
     def agent(self) -> Connection:
         """Return the agent on the pod's node."""
         return nodes.agent(self.cluster, self.seen.node)
