@@ -53,7 +53,7 @@ class NodeHeartbeatLoss(Fault):
         "heartbeat: an admission policy's parameter with a moment in it; partition: nft on the node, while a set "
         "element lives"
     )
-    needs: ClassVar = ("Kubernetes 1.30 and deploy/admission, or node pods",)
+    needs: ClassVar = ("Kubernetes 1.30 with the policy in deploy/rbac/admission-faults.yaml, or node pods",)
 
     def __post_init__(self) -> None:
         if self.variant == "partition":
@@ -144,7 +144,8 @@ def _check_policy(at: Target) -> None:
             raise
         raise Missing(
             "The admission policy of node-heartbeat-loss is not installed in this cluster.",
-            "An administrator does that once: kubectl apply -f deploy/admission. Or use --variant=partition.",
+            "An administrator does that once: kubectl apply -f deploy/rbac/admission-faults.yaml. "
+            "Or use --variant=partition.",
         ) from error
 
 

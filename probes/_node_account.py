@@ -1,6 +1,7 @@
 """What happens to a node and its pods, in order and with times, from what watches tell of them. No I/O."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -112,9 +113,11 @@ class Account:
 
     def told(self) -> dict[str, Any]:
         """Return all of it as data, for the record."""
-        return {
-            "steps": self.steps,
-            "pods": {name: seen for name, seen in self.pods.items() if seen},
-            "endpoints": self.endpoints,
-            "rescheduled": self.rescheduled,
-        }
+        return deepcopy(
+            {
+                "steps": self.steps,
+                "pods": {name: seen for name, seen in self.pods.items() if seen},
+                "endpoints": self.endpoints,
+                "rescheduled": self.rescheduled,
+            }
+        )

@@ -54,6 +54,7 @@ class NodeWatch:
         self._stop = threading.Event()
         self._changed = threading.Condition()
         self._opened = 0.0
+        self._ended: float | None = None
 
     def open(self) -> None:
         """Take in how things are, and watch from there."""
@@ -85,14 +86,14 @@ class NodeWatch:
 
     def achieved(self, since: float, until: float) -> Look:
         """Return the account of the fault from its beginning to its end: PRESENT where no heartbeat came through."""
-        asked = clock()
+        asked, self._ended = clock(), until
         with self._changed:
             account = self.account
             through = [at for at, _ in account.renewals if since + _SETTLE < at < until]
             last = account.last_before(since + _SETTLE)
             told = [f"the last renewal came at {iso(last)}"]
-            told += [f"{_SAID[name]} after {_after(account.steps.get(name), since)}" for name in ("unknown", "tainted")]
-            told.append(f"{len(account.endpoints)} endpoints left, {_evicted(account)} pods were evicted")
+            told += [f"{said} {_after(account.steps.get(name), since)}" for name, said in _SAID.items()]
+            told.append(f"{len(account.endpoints)} endpoints left{_back(account)}, {_evicted(account)} pods evicted")
             sight = Sight.UNCLEAR if through else Sight.PRESENT
             if through:
                 told.insert(0, f"{len(through)} renewals came through in spite of it")
@@ -126,36 +127,21 @@ class NodeWatch:
                 told = f"{self._node} has renewed no lease for {format_duration(overdue)}; it is {self._spoken()}"
                 return Look(asked, clock(), Sight.PRESENT, told, {"last_renewal": last})
             if self.account.whole:
-                return Look(asked, clock(), Sight.ABSENT, self._healed(before), self.account.told())
+                return Look(asked, clock(), Sight.ABSENT, self._healed(), self.account.told())
             told = f"{self._node} renews again, and is {self._spoken()}"
             self._changed.wait(_SETTLE)
             return Look(asked, clock(), Sight.UNCLEAR, told)
 
-    def _healed(self, before: Look) -> str:
-        missed = self._gap(before)
-        if missed is None:
+    def _healed(self) -> str:
+        if self._ended is None:
             return f"{self._node} is ready and renews its lease"
-        first = self.account.renewals[missed][0]
-        steps = self.account.steps
-        told = [f"the first renewal came at {iso(first)}"]
-        told += [
-            f"{_SAID[name]} {_after(steps[name], first)} later" for name in ("ready", "untainted") if name in steps
-        ]
-        returned = [seen["returned"] for seen in self.account.endpoints.values() if "returned" in seen]
-        if returned:
-            told.append(f"the last of {len(returned)} endpoints back {_after(max(returned), first)} later")
-        return f"{self._node}: {'; '.join(told)}"
-
-    def _gap(self, before: Look) -> int | None:
-        """Return which renewal ended the longest time without one, since the first look."""
-        times = [at for at, _ in self.account.renewals]
-        gaps = [
-            (later - earlier, number + 1)
-            for number, (earlier, later) in enumerate(pairwise(times))
-            if later > before.answered
-        ]
-        longest = max(gaps, default=(0.0, 0))
-        return longest[1] if longest[0] > _MISSED * self.account.interval else None
+        steps, first = self.account.steps, self.account.first_after(self._ended)
+        returned = [each["returned"] for each in self.account.endpoints.values() if "returned" in each]
+        moments = [("renewed its lease", first), ("was Ready", steps.get("ready"))]
+        moments += [("was without the taint", steps.get("untainted"))]
+        moments += [(f"had {len(returned)} endpoints back", max(returned, default=None))]
+        told = [f"{what} {_after(when, self._ended)}" for what, when in moments if when and when > self._ended]
+        return f"{self._node} is ready and renews its lease. After the fault had ended it {'; '.join(told)}"
 
     def _fresh(self) -> list[tuple[float, float]]:
         """Return the renewals that came while we watched, not the one that was there."""
@@ -195,11 +181,16 @@ class NodeWatch:
                 self._take_all(listing, take)
 
 
-_SAID = {"unknown": "Ready=Unknown", "tainted": "tainted", "ready": "Ready", "untainted": "without the taint"}
+_SAID = {"unknown": "Ready=Unknown", "tainted": "tainted"}
 
 
 def _after(when: float | None, since: float) -> str:
-    return format_duration(max(0.001, when - since)) if when else "- (not while the fault lasted)"
+    return f"after {format_duration(max(0.001, when - since))}" if when else "never"
+
+
+def _back(account: Account) -> str:
+    back = sum("returned" in each for each in account.endpoints.values())
+    return f" ({back} of them came back while it lasted)" if back else ""
 
 
 def _evicted(account: Account) -> int:

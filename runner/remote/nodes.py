@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,6 +24,7 @@ from runner.remote.connection import Connection
 __all__ = ["Attached", "agent", "release", "started"]
 
 _START = 60.0
+_AT_ONCE = 16
 _HOPELESS = "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerError"
 
 
@@ -59,9 +61,8 @@ class Attached:
             raise OSError(str(error)) from error
 
     def close(self) -> None:
-        """End the stream, and with it the agent."""
-        with suppress(WebSocketException):
-            self._client.close(timeout=1)
+        """End the stream, and with it the agent; a polite end would wait for the other side to say so too."""
+        self._client.sock.shutdown()
 
 
 class _Session:
@@ -93,10 +94,13 @@ class _Session:
         """End the agents and remove their pods, then what owns them; what cannot be removed now ends by itself."""
         for connection in self.agents.values():
             connection.close()
+        paths = [f"{self.pods}/{name}" for name in self.made]
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            list(pool.map(self._remove, [*paths, f"{self._maps}/{self.owner['name']}"]))
+
+    def _remove(self, path: str) -> None:
         with suppress(ChaosctlError):
-            for name in self.made:
-                self.at.delete(f"{self.pods}/{name}", gracePeriodSeconds=0)
-            self.at.delete(f"{self._maps}/{self.owner['name']}")
+            self.at.delete(path, gracePeriodSeconds=0)
 
     def _started(self, node: str, number: int) -> Connection:
         manifest = pods.node_pod(
