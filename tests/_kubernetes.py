@@ -1,0 +1,112 @@
+"""What tests on a cluster do there by themselves, besides chaosctl: make pods, ask in them, look what is left."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+from kubernetes.stream.ws_client import WSClient
+
+from runner.cluster import Cluster, cluster
+from runner.config import current
+from runner.errors import ChaosctlError
+
+OURS = "/api/v1/namespaces/chaosctl"
+PAYMENT = "/api/v1/namespaces/payment/pods"
+RESOLVERS = {
+    "glibc": ("getent", "hosts"),
+    "busybox": ("busybox", "nslookup"),
+    "musl": ("resolve-musl",),
+    "Go": ("resolve",),
+    "dnspython": (
+        "python3",
+        "-c",
+        "import dns.resolver, sys; r = dns.resolver.Resolver(); r.lifetime = 4; "
+        "r.use_search_by_default = True; print(*r.resolve(sys.argv[1], search=True))",
+    ),
+}
+
+
+def here() -> Cluster:
+    """Return the cluster of the tests."""
+    return cluster(current().name)
+
+
+def until(what: str, holds: Callable[[], Any], limit: float = 90.0) -> Any:
+    """Return what holds as soon as it does; a generous limit, because the machine may be slow."""
+    end = time.monotonic() + limit
+    while True:
+        try:
+            if found := holds():
+                return found
+        except ChaosctlError:
+            if time.monotonic() > end:
+                raise
+        assert time.monotonic() < end, f"{what} did not come to be within {limit:g} s"
+        time.sleep(0.25)
+
+
+def ready(pod: dict[str, Any] | None) -> bool:
+    """Return whether a pod is ready and stays."""
+    conditions = pod["status"].get("conditions", ()) if pod else ()
+    stays = pod is not None and "deletionTimestamp" not in pod["metadata"]
+    return stays and any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def running(app: str) -> list[dict[str, Any]]:
+    """Return the ready pods of an app of the payment system."""
+    return [pod for pod in here().items(PAYMENT, None, labelSelector=f"app={app}").items if ready(pod)]
+
+
+@contextmanager
+def pod(name: str, image: str, app: str, node: str = "", **spec: Any) -> Iterator[str]:
+    """Run a pod that waits in namespace payment, and remove it; yields its name."""
+    at = here()
+    container = {
+        "name": "main",
+        "image": f"chaosctl.lab/{image}:lab",
+        "imagePullPolicy": "Never",
+        "command": ["/bin/sh", "-c", "exec sleep 3600"],
+    }
+    manifest = {
+        "metadata": {"name": name, "labels": {"app": app}},
+        "spec": {
+            "containers": [container],
+            "terminationGracePeriodSeconds": 0,
+            "dnsConfig": {"options": [{"name": "timeout", "value": "1"}, {"name": "attempts", "value": "1"}]},
+            **({"nodeName": node} if node else {}),
+            **spec,
+        },
+    }
+    at.delete(f"{PAYMENT}/{name}", gracePeriodSeconds=0)
+    until("the old pod's end", lambda: at.find(f"{PAYMENT}/{name}") is None)
+    at.create(PAYMENT, manifest)
+    try:
+        until(f"pod {name}", lambda: ready(at.find(f"{PAYMENT}/{name}")))
+        yield name
+    finally:
+        at.delete(f"{PAYMENT}/{name}", gracePeriodSeconds=0)
+
+
+def execute(name: str, *argv: str) -> tuple[bool, str]:
+    """Run a command in a pod of the payment system; returns whether it succeeded, and what it printed."""
+    at = here()
+    query = [("container", "main"), ("stdout", "true"), ("stderr", "true"), *(("command", word) for word in argv)]
+    url = f"{at._settings.host.replace('http', 'ws', 1)}{PAYMENT}/{name}/exec?{urlencode(query)}"
+    client = WSClient(at._settings, url, at._headers(), capture_all=True)
+    client.run_forever(timeout=60)
+    status = json.loads(client.read_channel(3) or "{}")
+    return status.get("status") == "Success", client.read_all()
+
+
+def left() -> list[str]:
+    """Return what of ours is in the cluster: ledger entries, sessions, node pods and parameters."""
+    at = here()
+    found = [
+        f"{kind}/{item['metadata']['name']}"
+        for kind in ("pods", "configmaps")
+        for item in at.items(f"{OURS}/{kind}").items
+    ]
+    return [name for name in found if name != "configmaps/kube-root-ca.crt"]
