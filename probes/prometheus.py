@@ -76,6 +76,20 @@ def events(all_selector: str, bad_selector: str, start: float, end: float, url: 
     }
 
 
+def counter_in(query: str) -> str:
+    """Return the one selector in a query such as `sum(rate(requests_total{code="200"}[5m]))`.
+
+    Raises UsageError where there is not exactly one: events are counted from the raw samples of a counter.
+    """
+    selectors = sorted({selector.text for selector in _promql.read(query).selectors})
+    if len(selectors) != 1:
+        raise UsageError(
+            f"`{query}` reads {len(selectors)} selectors, and events are counted from one counter.",
+            "Name the counters in the extension: `events: {all: ..., bad: ...}`.",
+        )
+    return selectors[0]
+
+
 def server(url: str = "") -> "Server":
     """Return the Prometheus at an address, or the chosen environment's; raises UsageError where there is none."""
     from probes._prometheus_api import chosen  # noqa: PLC0415 - requests and pydantic take a quarter of a second

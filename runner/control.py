@@ -65,7 +65,7 @@ class _Session(RunEventHandler):
             self.run.choose()
             self._fill_in()
             filled = substitute(self.experiment, self.configuration, self.secrets)
-            self.run.extension = extension(filled)
+            self.run.extension = extension(filled, self.path.parent)
             self._requests = requests(filled)
         with self._caught():
             self.closing.begin()

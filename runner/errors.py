@@ -64,6 +64,12 @@ class InvalidFile(UsageError):
         self.field = field
         self.expected = expected
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """The file and the line in it; 0 where the file as a whole is meant."""
+        file, _, line = self.where.rpartition(":")
+        return (file, int(line)) if file and line.isdigit() else (self.where, 0)
+
 
 class Inconclusive(ChaosctlError):
     """Nothing can be concluded from what was seen."""

@@ -17,8 +17,9 @@ from runner.discovery import fault
 from runner.documents import Document
 from runner.errors import UsageError
 from runner.plan import Request, read
+from runner.slo import Declared, Events, Slo, resolved
 
-__all__ = ["CONTROL", "Events", "Extension", "check", "experiment_hash", "extension", "has_control", "requests"]
+__all__ = ["CONTROL", "Extension", "check", "experiment_hash", "extension", "has_control", "requests"]
 
 CONTROL = {"name": "chaosctl", "provider": {"type": "python", "module": "runner.control"}}
 _MODEL = "experiments/network-dns.yaml is a model to copy."
@@ -31,15 +32,6 @@ _KEYS = {
 }
 
 
-class Events(BaseModel):
-    """Selectors of the counters that count the service's events: all of them, and the bad ones."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    all: str
-    bad: str
-
-
 class Extension(BaseModel):
     """The `chaosctl` extension: what the experiment promises of its service."""
 
@@ -48,17 +40,31 @@ class Extension(BaseModel):
     name: str
     service: str = ""
     objective: Annotated[Duration, Field(description="recovery is expected within this time")] = 30.0
-    slo: Annotated[float, Field(gt=0, lt=100, description="target share of good events, percent")] = 99.0
+    slo: Declared = Slo()
     tolerated: Annotated[float | None, Field(gt=0, le=1, description="tolerated share of bad events")] = None
     events: Events | None = None
     hard: tuple[str, ...] | None = None
-    weight: Annotated[float, Field(gt=0)] = 1.0
+    invariants: tuple[str, ...] = ()
+    weight: Annotated[float, Field(gt=0, description="of this fault in the score of the service")] = 1.0
     required: bool = True
     baseline: Annotated[int, Field(ge=1, description="good samples wanted before the fault")] = 5
 
     def is_hard(self, probe: str) -> bool:
         """Whether a probe outside its tolerance fails the run: those listed in `hard`; without a list, all."""
         return self.hard is None or probe in self.hard
+
+    def counters(self) -> Events | None:
+        """Return what counts the service's events: `events`, else the queries of its SLO; None without either."""
+        return self.events or self.slo.events()
+
+    def slo_apart(self) -> Slo | None:
+        """Return the SLO where the extension only names its file: two runs with another one are not comparable."""
+        return self.slo if self.slo.file else None
+
+    def promise(self) -> dict[str, Any]:
+        """Return what a record keeps of it, in the shape of reports.record.Promise."""
+        kept = self.model_dump(include={"service", "objective", "tolerated", "weight", "required", "baseline"})
+        return kept | {"slo": self.slo.target, "slo_name": self.slo.name, "slo_window": self.slo.window}
 
 
 def check(path: Path) -> dict[str, Any]:
@@ -89,12 +95,16 @@ def check(path: Path) -> dict[str, Any]:
     return experiment
 
 
-def extension(experiment: Mapping[str, Any]) -> Extension:
-    """Return the experiment's `chaosctl` extension with its variables filled in, or the defaults where it has none."""
+def extension(experiment: Mapping[str, Any], folder: Path | None = None) -> Extension:
+    """Return the experiment's `chaosctl` extension with its variables filled in, or the defaults where it has none.
+
+    An SLO in a file is read from there; `folder` is the experiment's own.
+    """
     for entry in experiment.get("extensions") or []:
         if entry.get("name") == "chaosctl":
             try:
-                return Extension.model_validate(entry)
+                found = Extension.model_validate(entry)
+                return found.model_copy(update={"slo": resolved(found.slo, folder or Path())})
             except ValidationError as error:
                 first = error.errors()[0]
                 place = ".".join(str(step) for step in first["loc"])
@@ -126,13 +136,15 @@ def has_control(experiment: Mapping[str, Any]) -> bool:
     )
 
 
-def experiment_hash(experiment: Mapping[str, Any], configuration: Mapping[str, Any]) -> str:
+def experiment_hash(experiment: Mapping[str, Any], configuration: Mapping[str, Any], slo: Slo | None = None) -> str:
     """Return the hash of what makes two runs comparable.
 
-    Steady state, method, rollbacks, extension and resolved configuration count; title, description and tags do not.
+    Steady state, method, rollbacks, extension and resolved configuration count, and an `slo` that stands in a file of
+    its own; title, description and tags do not.
     """
     counted = {key: experiment.get(key) for key in ("steady-state-hypothesis", "method", "rollbacks", "extensions")}
-    text = json.dumps([counted, dict(configuration)], sort_keys=True, default=str)
+    apart = [slo.model_dump()] if slo else []
+    text = json.dumps([counted, dict(configuration), *apart], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -176,7 +188,7 @@ def _check_extension(
         known_here = f"Known in the extension: {', '.join(Extension.model_fields)}."
         raise document.invalid(error, known_here, place) from error
     names = [probe.get("name") for probe in hypothesis.get("probes") or []]
-    for name in parsed.hard or ():
+    for key, name in [*(("hard", each) for each in parsed.hard or ()), *(("invariants", n) for n in parsed.invariants)]:
         if name not in names:
             known_probes = f"Its probes are: {', '.join(map(repr, names)) or 'none'}."
-            raise document.wrong([*place, "hard"], f"no probe of the hypothesis is called {name!r}.", known_probes)
+            raise document.wrong([*place, key], f"no probe of the hypothesis is called {name!r}.", known_probes)

@@ -35,7 +35,9 @@ def followers(experiment: Mapping[str, Any], configuration: Any, secrets: Any, e
                 raise ChaosctlError(told) from error
 
         source = _source(probe, configuration, secrets)
-        made.append(Follower(probe["name"], source, tolerance, within, extension.is_hard(probe["name"])))
+        name = probe["name"]
+        kind = {"hard": extension.is_hard(name), "invariant": name in extension.invariants}
+        made.append(Follower(name, source, tolerance, within, **kind))
     return made
 
 
@@ -44,11 +46,18 @@ def traffic(extension: Extension, start: float, end: float) -> Mapping[str, Any]
 
     Raises what probes.prometheus does where they cannot be had.
     """
-    if extension.events is None:
+    counters = extension.counters()
+    if counters is None:
         return None
     module = import_module("probes.prometheus")
-    found: Mapping[str, Any] = module.events(extension.events.all, extension.events.bad, start, end)
-    return found
+    found: dict[str, Any] = module.events(counters.all, counters.bad or counters.good, start, end)
+    return found if counters.bad else _of_good(found)
+
+
+def _of_good(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return events whose second counter counted the good ones; where it ran ahead for a scrape, none was bad."""
+    bad = [max(0.0, every - good) for every, good in zip(found["all"], found["bad"], strict=True)]
+    return {**found, "bad_query": f"{found['all_query']} - {found['bad_query']}", "bad": bad}
 
 
 def _source(probe: Mapping[str, Any], configuration: Any, secrets: Any) -> Source:

@@ -11,8 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from runner.config import Chosen
+from runner.errors import UsageError
 
-__all__ = ["origin", "run_id", "user"]
+__all__ = ["LABELS", "labels", "origin", "run_id", "user"]
+
+LABELS = "CHAOSCTL_LABELS"
+"""The environment variable that says what runs there: `git=4f2a9c1,image.payment=payment:1.4.2`."""
 
 _PARTS = "chaosctl", "chaostoolkit", "chaostoolkit-lib"
 
@@ -42,7 +46,21 @@ def origin(how: str, chosen: Chosen | None) -> dict[str, Any]:
         "environment_kind": chosen.environment.kind if chosen else "",
         "versions": {part: _version(part) for part in _PARTS}
         | {"python": platform.python_version(), "kernel": platform.release()},
+        "labels": labels(os.environ.get(LABELS, "")),
     }
+
+
+def labels(written: str) -> dict[str, str]:
+    """Return `KEY=VALUE,KEY=VALUE` by key; raises UsageError for anything else."""
+    found = {}
+    for part in filter(None, (part.strip() for part in written.split(","))):
+        key, equals, value = part.partition("=")
+        if not (key.strip() and equals and value.strip()):
+            raise UsageError(
+                f"{part!r} is not a label.", "Write KEY=VALUE, such as git=4f2a9c1 or image.api=api:1.4.2."
+            )
+        found[key.strip()] = value.strip()
+    return found
 
 
 def _version(part: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from runner import guardrails, lifecycle
 from runner.config import Chosen, current_or_none
-from runner.errors import Aborted, ChaosctlError, Inconclusive, Residue, UsageError
+from runner.errors import Aborted, ChaosctlError, Inconclusive, InvalidFile, Residue, UsageError
 from runner.experiment import Extension, experiment_hash
 from runner.model import EndsBy, clock, format_duration
 from runner.origin import origin, run_id
@@ -155,13 +155,12 @@ class Run:
         self, experiment: Mapping[str, Any], configuration: Mapping[str, Any], journal: Any, path: str
     ) -> dict[str, Any]:
         """Return the run in the shape of reports.record.Record."""
-        promise = self.extension.model_dump(exclude={"name", "events", "hard"})
         return {
             "run": self.id,
             "kind": "experiment",
             "experiment": self.experiment(experiment, configuration, path),
             "origin": self.origin(),
-            "promise": promise,
+            "promise": self.extension.promise(),
             "started": self.started,
             "ended": clock(),
             "dry": bool(experiment.get("dry")),
@@ -180,7 +179,7 @@ class Run:
         return {
             "title": experiment["title"],
             "path": path,
-            "hash": experiment_hash(experiment, configuration),
+            "hash": experiment_hash(experiment, configuration, self.extension.slo_apart()),
             "tags": experiment.get("tags") or (),
         }
 
@@ -200,8 +199,9 @@ class Run:
         return max((follower.source.interval for follower in self.sampler.followers), default=1.0)
 
 
-def _problem(error: ChaosctlError | None) -> dict[str, str] | None:
+def _problem(error: ChaosctlError | None) -> dict[str, Any] | None:
     if error is None:
         return None
     kind = {Inconclusive.exit_code: "inconclusive", Aborted.exit_code: "aborted", UsageError.exit_code: "error"}
-    return {"kind": kind.get(error.exit_code, "error"), "message": str(error)}
+    file, line = error.place if isinstance(error, InvalidFile) else ("", 0)
+    return {"kind": kind.get(error.exit_code, "error"), "message": str(error), "file": file, "line": line}

@@ -65,7 +65,15 @@ class Polled:
 class Follower:
     """One probe of the hypothesis; `within` tells whether a value is within its tolerance."""
 
-    def __init__(self, probe: str, source: Source, tolerance: Any, within: Callable[[Any], bool], hard: bool) -> None:
+    def __init__(
+        self,
+        probe: str,
+        source: Source,
+        tolerance: Any,
+        within: Callable[[Any], bool],
+        hard: bool,
+        invariant: bool = False,
+    ) -> None:
         self.probe = probe
         self.source = source
         self.samples: list[Sample] = []
@@ -73,6 +81,7 @@ class Follower:
         self._tolerance = tolerance
         self._within = within
         self._hard = hard
+        self._invariant = invariant
         self._until = 0.0
         self._start = 0.0
         self._live_from = 0.0
@@ -124,6 +133,7 @@ class Follower:
             "query": self.source.query,
             "tolerance": self._tolerance,
             "hard": self._hard,
+            "invariant": self._invariant,
             "interval": self.source.interval,
             "resolution": self.source.resolution,
             "start": start,

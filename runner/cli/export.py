@@ -81,7 +81,7 @@ class _Wanted:
             try:
                 check(path)
             except InvalidFile as error:
-                found.append((path, str(error), _line(error)))
+                found.append((path, str(error), max(1, error.place[1])))
             else:
                 if str(path.resolve()) not in ran:
                     found.append((path, "It was expected, and no run of it is among these.", 0))
@@ -187,8 +187,3 @@ def command(form: str, out: Path | None, store: str, environment: str, **chosen:
         raise Unreachable(
             f"{out} cannot be written: {error.strerror}.", "Name a file in a folder that is there."
         ) from error
-
-
-def _line(error: InvalidFile) -> int:
-    line = error.where.rpartition(":")[2]
-    return int(line) if line.isdigit() else 1

@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from runner.errors import ChaosctlError
-from runner.experiment import Events, Extension
+from runner.experiment import Extension
 from runner.following import followers, traffic
 from runner.model import Outcome, clock
 from runner.sampler import Follower
+from runner.slo import Events
 from tests._experiments import calm, experiment, python
 
 PROMISE = Extension(name="chaosctl", hard=("it is calm",))
