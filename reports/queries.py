@@ -58,9 +58,15 @@ def history(
     return _summaries(store, query)
 
 
-def last_runs(store: "Store", cell: CellKey, limit: int = 1, *, valid: bool = False) -> list[RunSummary]:
-    """Return the latest runs of one cell, however old, or the latest valid ones: how stale it is."""
-    query = select(results).where(*(results.c[name] == value for name, value in vars(cell).items()))
+def last_runs(
+    store: "Store", cell: CellKey, project: str | None = None, limit: int = 1, *, valid: bool = False
+) -> list[RunSummary]:
+    """Return the latest runs of one cell, however old, or the latest valid ones: how stale it is.
+
+    They are those of `project`; none means of all projects, whichever the cell was found in.
+    """
+    query = select(results).where(results.c.service == cell.service, results.c.fault == cell.fault)
+    query = _within(query, results, environment=cell.environment, project=project)
     query = query.where(results.c.valid) if valid else query
     return _summaries(store, query.order_by(results.c.started.desc(), results.c.run.desc()).limit(limit))
 

@@ -227,7 +227,7 @@ class Record(_Frozen):
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     run: str
-    kind: Literal["experiment", "inject"]
+    kind: Literal["experiment", "inject", "junit"]
     experiment: Experiment
     origin: Origin
     promise: Promise

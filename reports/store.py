@@ -1,5 +1,6 @@
 """The store: a row for each run from its start on, and one immutable record for each that ended."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -148,6 +149,15 @@ class Store:
     def content(self, run: str) -> bytes:
         """Return the canonical bytes of a run's record, as they were stored; raises as record()."""
         return unpack_bytes(run, *self._body(run))
+
+    def rollup(self, run: str) -> bytes:
+        """Return the roll-up of a run whose samples were pruned, as JSON; raises UsageError where there is none."""
+        query = select(rollups.c.body).join(records, records.c.address == rollups.c.address)
+        with reaching(self.place), self.engine.begin() as connection:
+            found = connection.scalar(query.where(records.c.run == run))
+        if found is None:
+            raise UsageError(f"There is no roll-up of run {run}.", "It was not pruned yet, or was too long ago.")
+        return zlib.decompress(found)
 
     def pin(self, run: str, reason: str | None) -> None:
         """Keep everything of a run whatever its age, and say why; without a reason it is subject to its age again."""

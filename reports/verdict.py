@@ -19,7 +19,7 @@ from reports.steady import Slot, Window, fault_window, samples
 from reports.validity import flaws, is_gate
 from reports.words import after_start, counted, listed, percent
 from runner.errors import Residue, UsageError
-from runner.model import Verdict, format_duration
+from runner.model import Outcome, Verdict, format_duration
 
 __all__ = ["judge", "judged"]
 
@@ -42,7 +42,9 @@ def judge(record: Record, formula: str = FORMULA) -> Judgement:
     return _judge(record, formula).model_copy(update={"formula": formula})
 
 
-def _judge(record: Record, formula: str) -> Judgement:
+def _judge(record: Record, formula: str) -> Judgement:  # noqa: PLR0911 - one for each rule, in their order
+    if record.kind == "junit":
+        return _imported(record)
     if record.residue:
         return _unscored(
             Verdict.ERROR, [f"Something could not be undone: {rest}" for rest in record.residue], Residue.exit_code
@@ -68,6 +70,17 @@ def _unscored(verdict: Verdict, reasons: Sequence[str], exit_code: int | None = 
         formula=FORMULA,
         exit_code=verdict.exit_code if exit_code is None else exit_code,
     )
+
+
+def _imported(record: Record) -> Judgement:
+    """Judge what somebody else's tests say: they may show a weakness, and never resilience, because nothing is proven."""
+    outcomes = [(series.probe, outcome) for series in record.series for outcome in series.outcomes]
+    bad, good = ([probe for probe, found in outcomes if found is wanted] for wanted in (Outcome.BAD, Outcome.GOOD))
+    if bad:
+        told = f"{counted(len(bad), 'test')} of {len(outcomes):,} failed by a JUnit report, unverified: {listed(bad)}."
+        return _unscored(Verdict.FAIL, [told])
+    told = f"{counted(len(good), 'test')} of {len(outcomes):,} passed by a JUnit report."
+    return _unscored(Verdict.INCONCLUSIVE, [f"{told} It is unverified: no fault was proven, so nothing is concluded."])
 
 
 def _injected(record: Record) -> list[str]:

@@ -1,0 +1,99 @@
+"""From bytes to what the store keeps: parsed, checked, and judged here whatever the sender claims of it.
+
+Pure, so that other processes can do it for a bulk.
+"""
+
+import json
+import re
+from http import HTTPStatus
+from typing import Any
+
+from pydantic import ValidationError
+
+from reports.api.problems import FieldError, Problem, invalid
+from reports.packing import Packed, pack
+from reports.record import Record
+from reports.verdict import judge
+
+__all__ = ["packed", "received"]
+
+_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
+_LATEST = 4_102_444_800.0
+_SUPPORTED = 1
+
+
+def packed(content: bytes, project: str) -> Packed:
+    """Return a record as it is kept; raises Problem where it is none, or none that can be judged."""
+    return received(_record(content), project)
+
+
+def received(record: Record, project: str) -> Packed:
+    """Return a record from outside as it is kept, with the judgement that follows from it and no other."""
+    _check(record)
+    try:
+        whole = record.model_copy(update={"judgement": judge(record)})
+    except (ArithmeticError, LookupError, ValueError) as error:
+        raise _unfit("/", f"its figures cannot be judged: {error}") from error
+    kept = pack(whole, project)
+    _check_texts(kept)
+    return kept
+
+
+def _record(content: bytes) -> Record:
+    try:
+        return Record.model_validate_json(content)
+    except ValidationError as error:
+        raise _told(content, error) from error
+
+
+def _told(content: bytes, error: ValidationError) -> Problem:
+    """Return why it is no record: not JSON at all, of another schema, or with fields that are wrong."""
+    if error.errors(include_url=False)[0]["type"] == "json_invalid":
+        return Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not JSON: {error.errors()[0]['msg']}.")
+    data: Any = json.loads(content)
+    if isinstance(data, dict):
+        for name in ("schema", "schema_version"):
+            if name in data and _major(data[name]) != _SUPPORTED:
+                return _unknown_schema(name, data[name])
+    return invalid(error, "The record")
+
+
+def _major(written: Any) -> int | None:
+    found = re.match(r"(\d{1,9})(?:\.|$)", str(written)) if not isinstance(written, bool) else None
+    return int(found[1]) if found else None
+
+
+def _unknown_schema(name: str, written: Any) -> Problem:
+    said = f"{written!r:.40} is a schema that this server does not know; it knows {_SUPPORTED}"
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "unknown-schema",
+        f"{said}. Upgrade the server, or send by the version of chaosctl that it has.",
+        [FieldError(field=f"/{name}", message=said)],
+    )
+
+
+def _check(record: Record) -> None:
+    if not _RUN.fullmatch(record.run):
+        raise _unfit("/run", "should be 1 to 200 letters, digits, dots, colons, dashes and underscores")
+    if not 0 <= record.started <= record.ended <= _LATEST:
+        raise _unfit("/ended", "started and ended should be moments since 1970, in seconds, one after the other")
+    if record.kind == "junit":
+        raise _unfit("/kind", "a JUnit report is imported as it is, at /api/v1/junit")
+
+
+def _check_texts(kept: Packed) -> None:
+    """Refuse what a database cannot hold: the character NUL in a text that becomes a column."""
+    for row in (kept.run_row, kept.record_row, *kept.result_rows):
+        for name, value in row.items():
+            if isinstance(value, str) and "\0" in value:
+                raise _unfit(f"/{name}", "may not hold the character NUL")
+
+
+def _unfit(field: str, message: str) -> Problem:
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "invalid",
+        f"The record is not valid: {field}: {message}.",
+        [FieldError(field=field, message=message)],
+    )

@@ -1,0 +1,76 @@
+"""What is wrong with a request, as RFC 9457 has it: one shape for every error, naming the fields at fault."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+__all__ = ["MEDIA_TYPE", "FieldError", "Problem", "ProblemBody", "invalid", "response"]
+
+MEDIA_TYPE = "application/problem+json"
+_MOST = 20
+
+
+class FieldError(BaseModel):
+    """One field at fault: where it is in the request, as a JSON pointer or a parameter's name, and what is wrong."""
+
+    field: str
+    message: str
+
+
+class ProblemBody(BaseModel):
+    """An RFC 9457 problem."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] = Field(default_factory=list)
+
+
+class Problem(Exception):
+    """A request that is answered with an error; `kind` names its type, `detail` says what to do."""
+
+    def __init__(
+        self,
+        status: HTTPStatus,
+        kind: str,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.headers = dict(headers or {})
+        self.body = ProblemBody(
+            type=f"urn:chaosctl:problem:{kind}",
+            title=status.phrase,
+            status=status.value,
+            detail=detail,
+            errors=list(errors),
+        )
+
+
+def response(problem: Problem) -> JSONResponse:
+    """Return a problem as it is sent."""
+    body: dict[str, Any] = problem.body.model_dump()
+    return JSONResponse(body, problem.body.status, problem.headers, media_type=MEDIA_TYPE)
+
+
+def invalid(error: ValidationError, what: str, prefix: str = "") -> Problem:
+    """Return the problem of a document that is not what it should be, with the fields at fault."""
+    found = [
+        FieldError(field=prefix + _pointer(each["loc"]), message=each["msg"])
+        for each in error.errors(include_url=False, include_context=False, include_input=False)[:_MOST]
+    ]
+    first = found[0]
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"{what} is not valid: {first.field}: {first.message}.", found
+    )
+
+
+def _pointer(location: Sequence[int | str]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location) or "/"

@@ -1,0 +1,104 @@
+"""What one server process works with: the store, the limits, and who is asking."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from reports.api.answers import Answers
+from reports.api.limits import Buckets
+from reports.api.problems import Problem
+from reports.api.workers import Workers
+from reports.connect import reaching
+from reports.services import Declared
+from reports.store import Store
+from reports.tokens import Token, verified
+
+__all__ = ["Ingests", "Reads", "Service", "Serving", "Settings"]
+
+_FAILURES_A_SECOND = 10.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to serve; sizes in bytes, the rate in requests a second for each token, `judges` processes beside this one."""
+
+    store_url: str = ""
+    rate: float = 500.0
+    public_read: bool = False
+    most_record: int = 4 << 20
+    most_bulk: int = 32 << 20
+    most_lines: int = 2_000
+    most_junit: int = 4 << 20
+    judges: int = 0
+    declared: Mapping[str, Mapping[str, Declared]] = field(default_factory=dict)
+
+
+class Service:
+    """The state of one server process."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.store = store
+        self.settings = settings
+        self.answers = Answers(store)
+        self.workers = Workers(settings.judges)
+        self.by_token = Buckets(settings.rate)
+        self.by_address = Buckets(_FAILURES_A_SECOND)
+
+    def admit(self, presented: str, scope: str, address: str) -> Token:
+        """Return the token that was presented, if it may do that and not too often; raises Problem 401, 403 or 429."""
+        with reaching(self.store.place), self.store.engine.connect() as connection:
+            token = verified(connection, presented) if presented else None
+        if token is None:
+            self.by_address.take(address)
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "unauthorized",
+                "Present a token that is valid, as Authorization: Bearer TOKEN. chaosctl token create makes one.",
+                headers={"WWW-Authenticate": 'Bearer realm="chaosctl"'},
+            )
+        self.by_token.take(token.id)
+        if not token.may(scope):
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "forbidden",
+                f"Token {token.id} was made for {token.scopes}, and this needs {scope}.",
+                headers={"WWW-Authenticate": f'Bearer realm="chaosctl", error="insufficient_scope", scope="{scope}"'},
+            )
+        return token
+
+
+def _serving(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+Serving = Annotated[Service, Depends(_serving)]
+
+_bearer = HTTPBearer(auto_error=False, description="A token that `chaosctl token create` made.")
+_Presented = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def _ingests(request: Request, service: Serving, presented: _Presented) -> Token:
+    return service.admit(presented.credentials if presented else "", "ingest", _address(request))
+
+
+def _reads(request: Request, service: Serving, presented: _Presented) -> Token | None:
+    if service.settings.public_read and presented is None:
+        service.by_token.take(_address(request))
+        return None
+    return service.admit(presented.credentials if presented else "", "read", _address(request))
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+Ingests = Annotated[Token, Depends(_ingests)]
+"""A dependency: the token of a request that may write."""
+
+Reads = Annotated[Token | None, Depends(_reads)]
+"""A dependency: the token of a request that may read; None where everybody may."""

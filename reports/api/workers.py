@@ -1,0 +1,45 @@
+"""Reading a bulk with all cores: judging is pure, and the records of a bulk are independent of each other."""
+
+import multiprocessing
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import chain
+
+from reports.api.intake import packed
+from reports.api.problems import Problem
+from reports.packing import Packed
+
+__all__ = ["Workers"]
+
+_CHUNK = 25
+
+
+class Workers:
+    """Processes that parse and judge; with none of them it happens here."""
+
+    def __init__(self, processes: int) -> None:
+        context = multiprocessing.get_context("forkserver")
+        self._pool = ProcessPoolExecutor(processes, context) if processes else None
+
+    def packed(self, lines: Sequence[tuple[int, bytes]], project: str) -> list[Packed | Problem]:
+        """Return each line as it is kept, or what is wrong with it, in the same order."""
+        if self._pool is None or len(lines) <= _CHUNK:
+            return _packed([line for _, line in lines], project)
+        chunks = [[line for _, line in lines[first : first + _CHUNK]] for first in range(0, len(lines), _CHUNK)]
+        return list(chain.from_iterable(self._pool.map(_packed, chunks, [project] * len(chunks))))
+
+    def close(self) -> None:
+        """End the processes."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
+
+
+def _packed(lines: Sequence[bytes], project: str) -> list[Packed | Problem]:
+    return [_one(line, project) for line in lines]
+
+
+def _one(line: bytes, project: str) -> Packed | Problem:
+    try:
+        return packed(line, project)
+    except Problem as problem:
+        return problem

@@ -1,0 +1,227 @@
+"""`POST /api/v1/runs`, one record or many, and `POST /api/v1/junit`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import BaseModel
+from sqlalchemy import Connection, select
+
+from reports.api.answers import Answer, digest
+from reports.api.envelope import EVENT, unwrapped
+from reports.api.intake import packed
+from reports.api.limits import body_of
+from reports.api.problems import FieldError, Problem, ProblemBody
+from reports.api.reading import printable
+from reports.api.service import Ingests, Service, Serving
+from reports.inserting import Kept, insert_packed
+from reports.junit import Source, imported
+from reports.packing import Packed, pack
+from reports.tables import records
+from reports.tokens import Token, note
+from runner.errors import UsageError
+from runner.model import clock
+
+__all__ = ["JSON", "LINES", "XML", "Taken", "TakenMany", "router"]
+
+JSON, LINES, XML = "application/json", "application/x-ndjson", "application/xml"
+_XML = XML, "text/xml"
+router = APIRouter(prefix="/api/v1", tags=["ingestion"])
+
+
+class Taken(BaseModel):
+    """What became of one record; verdict and score are those this server came to."""
+
+    run: str
+    address: str
+    kept: Literal["stored", "present"]
+    verdict: str
+    score: float | None
+
+
+class Refused(BaseModel):
+    """One line of a bulk that was not taken, counted from 1, and why."""
+
+    line: int
+    problem: ProblemBody
+
+
+class TakenMany(BaseModel):
+    """What became of a bulk."""
+
+    stored: int
+    present: int
+    refused: list[Refused]
+
+
+@dataclass(frozen=True)
+class _Body:
+    media_type: str
+    content: bytes
+
+
+async def _record_body(request: Request, _token: Ingests, service: Serving) -> _Body:
+    """Read the body after the token was accepted, up to the size its kind may have."""
+    media_type = _media_type(request, (JSON, EVENT, LINES))
+    most = service.settings.most_bulk if media_type == LINES else service.settings.most_record
+    content = await body_of(request, most)
+    return _Body(media_type, content if media_type == LINES else unwrapped(content, media_type, request.headers))
+
+
+async def _junit_body(request: Request, _token: Ingests, service: Serving) -> _Body:
+    return _Body(_media_type(request, _XML), await body_of(request, service.settings.most_junit))
+
+
+def _media_type(request: Request, known: Sequence[str]) -> str:
+    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if found not in known:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "unsupported-media-type",
+            f"{found or 'A body without a Content-Type'} is not taken here. Send {' or '.join(known)}.",
+            [FieldError(field="Content-Type", message=f"should be {' or '.join(known)}")],
+        )
+    return found
+
+
+_Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        max_length=255,
+        description="The same key with the same body is answered as the first time for a day; with another body, 422.",
+    ),
+]
+
+
+@router.post("/runs", status_code=201)
+def post_runs(
+    request: Request, service: Serving, token: Ingests, body: Annotated[_Body, Depends(_record_body)], key: _Key = ""
+) -> Response:
+    """Take one record, or many as lines. Delivering one twice is one run; verdict and score are computed here."""
+    asked = digest(b"runs", body.media_type.encode(), body.content)
+    origin = request.client.host if request.client else "unknown"
+    if body.media_type == LINES:
+        ready = _lines(service, token, body.content)
+        answer = service.answers.once(token.id, key, asked, lambda found: ready.answer(found, token, origin))
+        return _sent(answer)
+    one = packed(body.content, token.project)
+    answer = service.answers.once(token.id, key, asked, lambda found: _take(found, one, token, origin, "ingest"))
+    return _sent(answer, f"/api/v1/runs/{one.run}")
+
+
+@router.post("/junit", status_code=201)
+def post_junit(
+    request: Request,
+    service: Serving,
+    token: Ingests,
+    body: Annotated[_Body, Depends(_junit_body)],
+    service_name: Annotated[str, Query(alias="service", max_length=200)] = "",
+    environment: Annotated[str, Query(max_length=200)] = "",
+    key: _Key = "",
+) -> Response:
+    """Take a JUnit report as a run that is unverified and has no score; the same report twice is one run."""
+    printable(service=service_name, environment=environment)
+    origin = request.client.host if request.client else "unknown"
+    source = Source(service_name, environment, f"token {token.id}", origin, clock())
+    try:
+        one = pack(imported(body.content, source), token.project)
+    except UsageError as error:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-junit", str(error), [FieldError(field="/", message=error.message)]
+        ) from error
+    asked = digest(b"junit", service_name.encode(), environment.encode(), body.content)
+    answer = service.answers.once(token.id, key, asked, lambda found: _import(found, one, token, origin))
+    return _sent(answer, f"/api/v1/runs/{one.run}")
+
+
+def _import(connection: Connection, one: Packed, token: Token, origin: str) -> Answer:
+    """Take a report whose run is not there yet: without a time of its own, it has that of its first delivery."""
+    present = connection.scalar(select(records.c.address).where(records.c.run == one.run))
+    if present:
+        return _answer(one, Kept.PRESENT, present)
+    return _take(connection, one, token, origin, "import junit")
+
+
+def _take(connection: Connection, one: Packed, token: Token, origin: str, action: str) -> Answer:
+    kept = insert_packed(connection, [one])[one.run]
+    if kept is Kept.CONFLICT:
+        raise _conflict(one.run)
+    note(connection, token, origin, action, one.run, kept.value)
+    return _answer(one, kept, one.address)
+
+
+def _answer(one: Packed, kept: Kept, address: str) -> Answer:
+    status = HTTPStatus.CREATED if kept is Kept.STORED else HTTPStatus.OK
+    told = {"run": one.run, "address": address, "kept": kept.value}
+    told |= {name: one.record_row[name] for name in ("verdict", "score")}
+    return Answer(status, json.dumps(told).encode())
+
+
+def _conflict(run: str) -> Problem:
+    return Problem(
+        HTTPStatus.CONFLICT,
+        "other-record",
+        f"Run {run} has another record here. A record is never replaced; this one was not stored.",
+        [FieldError(field="/run", message="is the id of another record")],
+    )
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """A bulk that was read: what can be stored, by line, and what is refused already."""
+
+    good: dict[int, Packed]
+    bad: dict[int, Problem]
+
+    def answer(self, connection: Connection, token: Token, origin: str) -> Answer:
+        """Store what can be, all of it or, if the server dies, none; a line in conflict with another is refused."""
+        first: dict[str, int] = {}
+        for line, one in self.good.items():
+            first.setdefault(one.run, line)
+        kept = insert_packed(connection, [self.good[line] for line in first.values()])
+        outcomes = {line: self._outcome(line, one, first[one.run], kept[one.run]) for line, one in self.good.items()}
+        bad = self.bad | {
+            line: _conflict(self.good[line].run) for line, found in outcomes.items() if found is Kept.CONFLICT
+        }
+        stored, present = (list(outcomes.values()).count(wanted) for wanted in (Kept.STORED, Kept.PRESENT))
+        subject = ",".join(run for run, found in kept.items() if found is Kept.STORED)
+        note(
+            connection, token, origin, "ingest bulk", subject, f"{stored} stored, {present} present, {len(bad)} refused"
+        )
+        refused = [{"line": line, "problem": bad[line].body.model_dump()} for line in sorted(bad)]
+        status = HTTPStatus.MULTI_STATUS if refused else HTTPStatus.OK
+        return Answer(status, json.dumps({"stored": stored, "present": present, "refused": refused}).encode())
+
+    def _outcome(self, line: int, one: Packed, first: int, kept: Kept) -> Kept:
+        if line == first:
+            return kept
+        return Kept.PRESENT if one.address == self.good[first].address and kept is not Kept.CONFLICT else Kept.CONFLICT
+
+
+def _lines(service: Service, token: Token, content: bytes) -> _Lines:
+    numbered = [(number, line) for number, line in enumerate(content.split(b"\n"), 1) if line.strip()]
+    if not numbered or len(numbered) > service.settings.most_lines:
+        raise Problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "invalid",
+            f"A bulk has 1 to {service.settings.most_lines:,} lines; this one has {len(numbered):,}.",
+            [FieldError(field="/", message=f"has {len(numbered):,} lines")],
+        )
+    good: dict[int, Packed] = {}
+    bad: dict[int, Problem] = {}
+    for (number, _), found in zip(numbered, service.workers.packed(numbered, token.project), strict=True):
+        if isinstance(found, Problem):
+            bad[number] = found
+        else:
+            good[number] = found
+    return _Lines(good, bad)
+
+
+def _sent(answer: Answer, location: str = "") -> Response:
+    headers: dict[str, Any] = {"Location": location} if location else {}
+    headers |= {"Idempotency-Replayed": "true"} if answer.replayed else {}
+    return Response(answer.body, answer.status, headers, media_type=JSON)
