@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from reports.packing import Packed, evidence, unpack
 from reports.tables import bodies, cells, records, results, runs
 
-__all__ = ["Kept", "add_missing", "insert_packed"]
+__all__ = ["Kept", "add_missing", "insert_packed", "upsert_runs"]
 
 
 class Kept(StrEnum):
@@ -29,7 +29,7 @@ def insert_packed(connection: Connection, many: Sequence[Packed]) -> dict[str, K
     runs wait for each other and never for both.
     """
     ordered = sorted(many, key=lambda packed: packed.run)
-    _upsert_runs(connection, [packed.run_row for packed in ordered])
+    upsert_runs(connection, [packed.run_row for packed in ordered])
     fresh = add_missing(connection, records, [packed.record_row for packed in ordered], "run")
     new = [packed for packed in ordered if packed.run in fresh]
     add_missing(connection, bodies, [{"address": packed.address, "body": packed.body} for packed in new], "address")
@@ -52,7 +52,7 @@ def _insert(connection: Connection, table: Table) -> Any:
     return {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](table)
 
 
-def _upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+def upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Note the end of runs; one that has a record already keeps its row as it is."""
     statement = _insert(connection, runs)
     statement = statement.on_conflict_do_update(

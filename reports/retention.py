@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from reports.connect import reaching, writing
 from reports.packing import unpack_bytes
@@ -109,13 +109,13 @@ def _all(store: Store, step: Any) -> None:
             more = step(connection)
 
 
-def _aged(query: Select[Any], before: float) -> Select[Any]:
+def _aged(query: Any, before: float) -> Any:
     return query.where(runs.c.started < before, runs.c.pinned.is_(None))
 
 
 def _counted(connection: Connection, samples: float, rolled: float, verdicts: float) -> Pruned:
     sized = select(func.count(), func.sum(func.length(bodies.c.body))).select_from(_joined(bodies))
-    count, freed = connection.execute(_aged(sized, samples)).one()
+    count, freed = tuple(connection.execute(_aged(sized, samples)).one())
     old = connection.scalar(_aged(select(func.count()).select_from(_joined(rollups)), rolled))
     gone = connection.scalar(_aged(select(func.count()).select_from(runs), verdicts))
     pinned = select(func.count()).where(runs.c.started < samples, runs.c.pinned.is_not(None))

@@ -4,8 +4,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 
 from reports import spool
+from reports.place import resolved, without_password
 from reports.record import Record, Start
 from reports.store import Store, open_store
 from reports.verdict import judged
@@ -13,6 +16,9 @@ from reports.words import counted
 from runner.errors import ChaosctlError, Unreachable
 
 __all__ = ["Delivery", "Pushed", "begin", "deliver", "finish"]
+
+_BEGIN_SECONDS = 15.0
+_FINISH_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -39,31 +45,40 @@ class Pushed:
 
 
 def begin(start: Start, store_url: str = "") -> Delivery:
-    """Note that a run begins, before anything happens, in the store or the spool.
+    """Note that a run begins, before anything happens, in the spool and then in the store.
 
     Raises UsageError or Missing where the store can never work as it is named, Unreachable where neither place can be
-    written: a run that leaves no trace should not begin.
+    written: a run that leaves no trace should not begin. A store that does not answer in time is left for later.
     """
     try:
-        with open_store(store_url) as store:
-            store.begin(start)
-            return Delivery(store.place)
-    except Unreachable as error:
-        return _spooled(lambda: spool.note_start(start, store_url), error)
+        path = spool.note_start(start, store_url)
+    except Unreachable as unkept:
+        return _directly(lambda store: store.begin(start), store_url, unkept)
+    try:
+        return Delivery(_in_time(_BEGIN_SECONDS, store_url, lambda store: _push(store, path)))
+    except Unreachable as away:
+        return Delivery(str(path), away.message)
+    except ChaosctlError:
+        spool.remove(path)
+        raise
 
 
 def finish(record: Record, store_url: str = "") -> Delivery:
-    """Judge and keep a record once, at the end of its run, in the store or the spool.
+    """Judge and keep a record once, at the end of its run: in the spool first, so that whatever kills us, it is kept.
 
-    Raises Unreachable where neither can be written.
+    Then the store gets it, and with it what waited there from runs before. Raises Unreachable where neither place can
+    be written.
     """
     whole = judged(record)
     try:
-        with open_store(store_url) as store:
-            store.keep(whole)
-            return Delivery(store.place, record=whole)
-    except ChaosctlError as error:
-        return _spooled(lambda: spool.put(whole, store_url), error, whole)
+        path = spool.put(whole, store_url)
+    except Unreachable as unkept:
+        return _directly(lambda store: store.keep(whole), store_url, unkept, whole)
+    try:
+        place = _in_time(_FINISH_SECONDS, store_url, lambda store: _push_all(store, path, store_url))
+    except ChaosctlError as away:
+        return Delivery(str(path), away.message, whole)
+    return Delivery(place, record=whole)
 
 
 def deliver(store_url: str = "") -> Pushed:
@@ -112,11 +127,50 @@ def _push(store: Store, file: Path) -> list[bool]:
     return taken
 
 
-def _spooled(put: Callable[[], Path], away: ChaosctlError, record: Record | None = None) -> Delivery:
+def _push_all(store: Store, path: Path, store_url: str) -> None:
+    """Hand over this run's record, then what waits from others; what of those is refused stays, and is told later."""
+    _push(store, path)
+    _delivered(store, spool.waiting(store_url))
+
+
+def _in_time(seconds: float, store_url: str, work: Callable[[Store], object]) -> str:
+    """Do something with the store, and return its place; raises Unreachable where that takes too long.
+
+    A store that accepts a connection and then says nothing would delay a run for as long as it likes. What goes on in
+    the background then does no harm: all of it can be done twice.
+    """
+    done: Queue[str | ChaosctlError] = Queue()
+
+    def attempt() -> None:
+        try:
+            with open_store(store_url) as store:
+                work(store)
+                done.put(store.place)
+        except ChaosctlError as error:
+            done.put(error)
+        except Exception as error:  # noqa: BLE001 - the outermost edge of this thread: told where it is waited for
+            done.put(ChaosctlError(f"A bug of ours in the store: {type(error).__name__}: {error}."))
+
+    Thread(target=attempt, daemon=True).start()
     try:
-        return Delivery(str(put()), away.message, record)
-    except Unreachable as error:
+        result = done.get(timeout=seconds)
+    except Empty as error:
+        place = without_password(resolved(store_url))
+        raise Unreachable(f"The store {place} has not answered for {seconds:g} s.", "See that it runs.") from error
+    if isinstance(result, ChaosctlError):
+        raise result
+    return result
+
+
+def _directly(
+    work: Callable[[Store], object], store_url: str, unkept: Unreachable, record: Record | None = None
+) -> Delivery:
+    """Where the spool cannot be written, the store is all there is."""
+    try:
+        with open_store(store_url) as store:
+            work(store)
+            return Delivery(store.place, record=record)
+    except Unreachable as away:
         raise Unreachable(
-            f"Nothing could be kept of this run. {away.message} {error.message}",
-            f"{away.fix} {error.fix}",
-        ) from error
+            f"Nothing could be kept of this run. {away.message} {unkept.message}", f"{away.fix} {unkept.fix}"
+        ) from away

@@ -73,7 +73,7 @@ def _unscored(verdict: Verdict, reasons: Sequence[str], exit_code: int | None = 
 
 
 def _imported(record: Record) -> Judgement:
-    """Judge what somebody else's tests say: they may show a weakness, and never resilience, because nothing is proven."""
+    """Judge what somebody else's tests say: they may show a weakness, never resilience, because nothing is proven."""
     outcomes = [(series.probe, outcome) for series in record.series for outcome in series.outcomes]
     bad, good = ([probe for probe, found in outcomes if found is wanted] for wanted in (Outcome.BAD, Outcome.GOOD))
     if bad:

@@ -1,4 +1,4 @@
-"""What the OpenAPI description says beyond what the routes say: the bodies that are read as they come, and the errors."""
+"""What the OpenAPI description says beyond what the routes say: bodies that are read as they come, and errors."""
 
 from typing import Any
 
@@ -42,7 +42,8 @@ def described(openapi: dict[str, Any]) -> dict[str, Any]:
 
 def _schemas(model: type[BaseModel], mode: Any) -> dict[str, Any]:
     schema = model.model_json_schema(ref_template=_REF, mode=mode)
-    return schema.pop("$defs", {}) | {model.__name__: schema}
+    parts: dict[str, Any] = schema.pop("$defs", {})
+    return parts | {model.__name__: schema}
 
 
 def _ref(name: str) -> dict[str, str]:

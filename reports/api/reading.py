@@ -30,7 +30,7 @@ Run = Annotated[str, Path(min_length=1, max_length=300)]
 
 
 @router.get("/runs")
-def get_runs(  # noqa: PLR0913 - each is a parameter of the request
+def get_runs(  # noqa: PLR0913, PLR0917 - each is a parameter of the request
     service: Serving,
     token: Reads,
     of: Annotated[str, Query(alias="service", max_length=200)] = "",

@@ -24,7 +24,7 @@ _FAILURES_A_SECOND = 10.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How to serve; sizes in bytes, the rate in requests a second for each token, `judges` processes beside this one."""
+    """How to serve; sizes in bytes, the rate in requests a second and token, `judges` processes beside this one."""
 
     store_url: str = ""
     rate: float = 500.0

@@ -129,8 +129,9 @@ def _cells(service: Service, token: Token | None, keys: Iterable[Key]) -> dict[K
                 runs.get(Key(run.environment, name, fault), []).append(run)
     for key, found in runs.items():
         if not any(run.valid for run in found):
-            found += last_runs(service.store, CellKey(*_order(key), ""), project, valid=True)
-        found += [] if found else last_runs(service.store, CellKey(*_order(key), ""), project)
+            found.extend(last_runs(service.store, CellKey(*_order(key), ""), project, valid=True))
+        if not found:
+            found.extend(last_runs(service.store, CellKey(*_order(key), ""), project))
     return {key: cell(key, found, now) for key, found in runs.items()}
 
 
