@@ -24,7 +24,7 @@ __all__ = ["ROLLUP", "Ages", "Pruned", "prune", "rolled_up"]
 ROLLUP = 1
 _DAY = 86400.0
 _BATCH = 200
-_BUCKETS = 60
+_STRETCHES = 20
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def prune(store: Store, ages: Ages, *, dry: bool = False) -> Pruned:
 def rolled_up(content: bytes) -> dict[str, Any]:
     """Return a record's JSON with each series and the events summed up, and without its journal.
 
-    A series becomes at most 60 stretches of equal length: how many samples of each outcome, and the least, mean and
+    A series becomes at most 20 stretches of equal length: how many samples of each outcome, and the least, mean and
     largest number.
     """
     record: dict[str, Any] = json.loads(content)
@@ -85,7 +85,7 @@ def _summed(series: Mapping[str, Any]) -> dict[str, Any]:
     rows = list(zip(series["offsets"], series["values"], series["outcomes"], strict=True))
     begin = min((offset for offset, _, _ in rows), default=0.0)
     end = max((offset for offset, _, _ in rows), default=0.0)
-    step = max(series["interval"], (end - begin) / (_BUCKETS - 0.001))
+    step = max(series["interval"], (end - begin) / (_STRETCHES - 0.001))
     buckets: dict[int, list[tuple[Any, str]]] = {}
     for offset, value, outcome in rows:
         buckets.setdefault(int((offset - begin) / step), []).append((value, outcome))

@@ -13,7 +13,7 @@ from runner.errors import ChaosctlError
 if TYPE_CHECKING:
     from reports.store import Store
 
-__all__ = ["summaries"]
+__all__ = ["current", "summaries"]
 
 
 def summaries(store: "Store", now: float, *, service: str = "", environment: str = "") -> list[RunSummary]:
@@ -29,10 +29,10 @@ def summaries(store: "Store", now: float, *, service: str = "", environment: str
                 known = found.get(run.run)
                 faults = {*run.faults, *(known.faults if known else ())}
                 found[run.run] = replace(run, faults=tuple(sorted(faults)))
-    return [_current(store, run) for run in sorted(found.values(), key=lambda run: (run.started, run.run))]
+    return [current(store, run) for run in sorted(found.values(), key=lambda run: (run.started, run.run))]
 
 
-def _current(store: "Store", run: RunSummary) -> RunSummary:
+def current(store: "Store", run: RunSummary) -> RunSummary:
     """Return the summary by the formula in use; one whose samples were pruned stays what it was."""
     if run.formula == FORMULA:
         return run

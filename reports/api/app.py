@@ -14,11 +14,14 @@ from starlette.exceptions import HTTPException
 from reports.api import reading, standing, writing
 from reports.api.describe import described
 from reports.api.problems import FieldError, Problem, response
-from reports.api.service import Service, Settings
+from reports.api.reading import visible
+from reports.api.service import Reads, Service, Serving, Settings
 from reports.connect import connect
+from reports.metrics import CONTENT_TYPE, metrics
 from reports.place import resolved, without_password
 from reports.store import Store
 from runner.errors import ChaosctlError, Unreachable
+from runner.model import clock
 
 __all__ = ["create_app"]
 
@@ -35,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
     for router in (writing.router, reading.router, standing.router):
         app.include_router(router)
     app.add_api_route("/healthz", _health, methods=["GET"], tags=["operation"])
+    app.add_api_route("/metrics", _metrics, methods=["GET"], tags=["operation"])
     _answer_errors(app)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign] # FastAPI documents it as the way to extend it
     return app
@@ -54,6 +58,14 @@ def _health(request: Request) -> Response:
     service: Service = request.app.state.service
     service.store.rows(1)
     return Response('{"status":"ok"}', media_type="application/json")
+
+
+def _metrics(service: Serving, token: Reads) -> Response:
+    """Scores, their bounds and ages, and runs by verdict, for Prometheus; a token of one project may not see all."""
+    if visible(token) is not None:
+        raise Problem(HTTPStatus.FORBIDDEN, "forbidden", "Metrics are of all projects; take a token without one.")
+    text = metrics(service.store, service.settings.declared, clock())
+    return Response(text, media_type=CONTENT_TYPE)
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -41,9 +41,21 @@ def received(record: Record, project: str) -> Packed:
 
 def _record(content: bytes) -> Record:
     try:
-        return Record.model_validate_json(content)
+        record = Record.model_validate_json(content)
     except ValidationError as error:
         raise _told(content, error) from error
+    if b"NaN" in content or b"Infinity" in content:
+        _only_json(content)
+    return record
+
+
+def _only_json(content: bytes) -> None:
+    """Refuse numbers that JSON has no word for; where any value may stand, as in the journal, pydantic takes them."""
+
+    def refuse(word: str) -> None:
+        raise Problem(HTTPStatus.BAD_REQUEST, "not-json", f"The body is not JSON: {word} is no value of it.")
+
+    json.loads(content, parse_constant=refuse)
 
 
 def _told(content: bytes, error: ValidationError) -> Problem:

@@ -12,6 +12,7 @@ from reports.api.service import Reads, Service, Serving
 from reports.cells import Cell, Key, cell
 from reports.history import RunSummary
 from reports.queries import DAYS, CellKey, cells_of, history, last_runs
+from reports.scored import current
 from reports.services import Part, fleet
 from reports.services import Service as Scored
 from reports.tokens import Token
@@ -132,7 +133,8 @@ def _cells(service: Service, token: Token | None, keys: Iterable[Key]) -> dict[K
             found.extend(last_runs(service.store, CellKey(*_order(key), ""), project, valid=True))
         if not found:
             found.extend(last_runs(service.store, CellKey(*_order(key), ""), project))
-    return {key: cell(key, found, now) for key, found in runs.items()}
+    by_formula = {key: [current(service.store, run) for run in found] for key, found in runs.items()}
+    return {key: cell(key, found, now) for key, found in by_formula.items()}
 
 
 def _service(service: Service, token: Token | None, name: str, environment: str) -> dict[str, Any]:

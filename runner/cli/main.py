@@ -17,6 +17,8 @@ _COMMANDS = {
     "recover": "Undo what is in the ledger.",
     "run": "Run experiments, with verdicts, exit codes and a live view.",
     "report": "Records of runs: list, show, score, compare, export and deliver them.",
+    "serve": "Serve the ingestion API over a report store.",
+    "token": "Make, list and revoke tokens for the ingestion API.",
     "lab": "A preprod on this machine, to try things on.",
     "schema": "Print the JSON Schema of chaosctl.yaml, for editors.",
     "doctor": "Say what is missing here, for which fault, and how to get it.",

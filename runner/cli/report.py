@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli import compare, explain, export, rescore, services, trends
-from runner.cli.stored import opened, pushed_line, store_options, store_url, tell_left
+from runner.cli import compare, explain, export, keeping, push, rescore, services, trends
+from runner.cli.stored import opened, store_options
 from runner.errors import Residue
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ def command() -> None:
     """Hold the commands together."""
 
 
-for _one in (rescore, explain, compare, services, trends, export):
+for _one in (rescore, explain, compare, services, trends, export, push):
     command.add_command(_one.command)
+for _each in keeping.COMMANDS:
+    command.add_command(_each)
 
 
 @command.command(name="list")
@@ -63,26 +65,6 @@ def show(store: str, environment: str, output: str, run: str) -> None:
         click.echo(record.canonical())
     else:
         click.echo(summary(record, f"Stored in {here.place}.", colour="NO_COLOR" not in os.environ), nl=False)
-
-
-@command.command()
-@store_options
-def push(store: str, environment: str, output: str) -> None:
-    """Deliver what waits in the spool to its store, each record once.
-
-    Exit code 4 where something cannot be delivered; it stays in the spool.
-    """
-    from reports.sink import deliver  # noqa: PLC0415 - `--help` imports click alone
-
-    url = store_url(store, environment)
-    pushed = deliver(url)
-    if output == "json":
-        click.echo(json.dumps({"stored": pushed.stored, "present": pushed.present, "refused": pushed.refused}))
-    else:
-        click.echo(pushed_line(pushed))
-    tell_left(pushed, url)
-    if pushed.refused:
-        raise click.exceptions.Exit(4)
 
 
 def _listed(row: "Row") -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""Server processes: one, or several that share a socket; each opens the store for itself."""
+
+import json
+import os
+import socket
+from dataclasses import asdict
+
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
+
+from reports.api.app import create_app
+from reports.api.service import Settings
+from reports.connect import connect
+from reports.services import Declared
+from runner.errors import Unreachable
+
+__all__ = ["Listening", "application", "listen", "serve"]
+
+_SETTINGS = "CHAOSCTL_SERVE_SETTINGS"
+_GRACE_SECONDS = 10
+
+
+class Listening:
+    """A socket that takes connections already; they are answered once a process serves it."""
+
+    def __init__(self, taken: socket.socket) -> None:
+        self.socket = taken
+
+    def url(self, *, tls: bool) -> str:
+        """Return where it is reached."""
+        host, port = self.socket.getsockname()[:2]
+        return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def listen(host: str, port: int) -> Listening:
+    """Take the address; raises Unreachable where somebody else has it, or where it is none of this machine."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return Listening(socket.create_server((host, port), family=family, backlog=1024))
+    except OSError as error:
+        raise Unreachable(
+            f"{host} port {port} cannot be listened on: {error.strerror or error}.", "--host and --port name another."
+        ) from error
+
+
+def serve(settings: Settings, listening: Listening, processes: int, certificate: str, key: str) -> None:
+    """Serve until a signal ends it; what is being answered then is answered first."""
+    connect(settings.store_url).dispose()
+    os.environ[_SETTINGS] = json.dumps(asdict(settings))
+    config = uvicorn.Config(
+        "reports.api.process:application",
+        factory=True,
+        workers=processes,
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_certfile=certificate or None,
+        ssl_keyfile=key or None,
+    )
+    listening.socket.set_inheritable(True)
+    if processes > 1:
+        Multiprocess(config, sockets=[listening.socket]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listening.socket])
+
+
+def application() -> FastAPI:
+    """Return the application of one process, by the settings that serve() left for it."""
+    said = json.loads(os.environ[_SETTINGS])
+    declared = {
+        place: {name: Declared(**each) for name, each in services.items()}
+        for place, services in said.pop("declared").items()
+    }
+    return create_app(Settings(**said, declared=declared))
