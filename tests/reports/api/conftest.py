@@ -36,14 +36,16 @@ class Api:
     def post(self, record: Record | bytes, **headers: str) -> Response:
         content = record if isinstance(record, bytes) else record.canonical()
         sent = {"Content-Type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.post("/api/v1/runs", content=content, headers=self.headers | sent)
+        answer: Response = self.client.post("/api/v1/runs", content=content, headers=self.headers | sent)
+        return answer
 
     def lines(self, *many: Record | bytes, **headers: str) -> Response:
         content = b"\n".join(each if isinstance(each, bytes) else each.canonical() for each in many)
         return self.post(content, **({"Content_Type": "application/x-ndjson"} | headers))
 
     def get(self, path: str, **headers: str) -> Response:
-        return self.client.get(path, headers=self.headers | headers)
+        answer: Response = self.client.get(path, headers=self.headers | headers)
+        return answer
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ REPORT = b'<testsuite name="smoke"><testcase name="a"/></testsuite>'
 
 
 def post(api: Api, content: bytes, query: str = "?service=payment", kind: str = "application/xml") -> Response:
-    return api.client.post(f"/api/v1/junit{query}", content=content, headers=api.headers | {"Content-Type": kind})
+    headers = api.headers | {"Content-Type": kind}
+    answer: Response = api.client.post(f"/api/v1/junit{query}", content=content, headers=headers)
+    return answer
 
 
 def test_a_report_is_stored_once_unverified_and_unscored(api: Api) -> None:

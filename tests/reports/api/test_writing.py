@@ -85,7 +85,15 @@ def test_what_is_no_record_is_refused_by_the_field_at_fault(
 
 def test_a_bulk_says_of_each_line_what_became_of_it(api: Api) -> None:
     api.post(record())
-    many = [record(), b"", record(run="a"), b"{}", record(run="a"), record(run="a", ended=START + 181), b"no"]
+    many: list[Record | bytes] = [
+        record(),
+        b"",
+        record(run="a"),
+        b"{}",
+        record(run="a"),
+        record(run="a", ended=START + 181),
+        b"no",
+    ]
     answer = api.lines(*many)
     told = answer.json()
     assert (answer.status_code, told["stored"], told["present"]) == (207, 1, 2)
@@ -188,7 +196,9 @@ def test_every_write_is_audited_with_what_became_of_it(api: Api) -> None:
     api.post(record(ended=START + 181))
     api.lines(record(), record(run="b"), b"{}")
     with api.store.engine.connect() as connection:
-        rows = connection.execute(select(audit.c["who", "project", "action", "subject", "outcome"])).all()
+        rows = connection.execute(
+            select(*(audit.c[name] for name in ("who", "project", "action", "subject", "outcome")))
+        ).all()
     who = f"token {api.headers['Authorization'].split('_')[1]}"
     assert [tuple(row) for row in rows[1:]] == [
         (who, "payment", "ingest", "run-1", "stored"),
