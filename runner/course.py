@@ -3,6 +3,7 @@
 import re
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from runner import ledger
@@ -185,6 +186,8 @@ class Course:
             self.after = Look(now, now, Sight.ABSENT, f"{self.at.name} itself is gone, and the fault with it")
             return
         limit = clock() + (_HEAL_LIMIT if self._lasts else self._asked)
+        if not self._lasts:
+            self._proof = replace(self._proof, arguments={**self._proof.arguments, "after": True})
         self.after = self._look()
         while self.after.sight is not Sight.ABSENT and clock() < limit:
             threading.Event().wait(_PAUSE)

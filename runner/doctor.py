@@ -17,7 +17,7 @@ from runner.targets import PACKAGES
 __all__ = ["Finding", "examine"]
 
 _PARTS = "actions", "probes", "runner", "reports", "lab"
-_CAPABILITIES = {"CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
+_CAPABILITIES = {"CAP_KILL": 5, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,10 @@ class Fault(ABC):
 
     @abstractmethod
     def proof(self, at: Target) -> ProbeCall:
-        """Return the independent probe that shows this fault at a target: a function of (at, before, **arguments)."""
+        """Return the independent probe that shows this fault at a target: a function of (at, before, **arguments).
+
+        Of a one-shot fault it also takes `after`: whether it is asked for what came in place of what was struck.
+        """
 
     @abstractmethod
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:

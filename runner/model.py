@@ -29,10 +29,12 @@ __all__ = [
     "clock",
     "format_duration",
     "format_rate",
+    "format_size",
     "iso",
     "parse_duration",
     "parse_percent",
     "parse_rate",
+    "parse_size",
 ]
 
 DNS_PROBE_ID = 0xC4A0
@@ -51,6 +53,8 @@ _SHORTEST, _LONGEST = 0.001, 365 * 86400.0
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
 _RATE = re.compile(r"(\d+(?:\.\d+)?)(kbit|mbit|gbit)")
 _BITS = {"kbit": 1e3, "mbit": 1e6, "gbit": 1e9}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)(KiB|MiB|GiB)")
+_BYTES = {"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _SLOWEST, _FASTEST = 8e3, 10e9
 _WALL = time.time() - time.monotonic()
 
@@ -119,6 +123,23 @@ def parse_rate(text: object) -> float:
     if not _SLOWEST <= rate <= _FASTEST:
         raise UsageError(f"{text!r} is no rate to hold packets to.", "A rate is at least 8kbit and at most 10gbit.")
     return rate
+
+
+def parse_size(text: object) -> int:
+    """Return bytes from text such as `512KiB`, `64MiB` or `2GiB`; raises UsageError for anything else.
+
+    A number without its unit and the units of a thousand are refused: which one was meant would be a guess.
+    """
+    found = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if not found or not (size := round(float(found[1]) * _BYTES[found[2]])):
+        raise UsageError(f"{text!r} is not a size.", "Write a number with its unit: 512KiB, 64MiB or 2GiB.")
+    return size
+
+
+def format_size(size: float) -> str:
+    """Return bytes as people write them: `512KiB`, `64MiB`, `2.5GiB`."""
+    unit = next((unit for unit in ("GiB", "MiB") if size >= _BYTES[unit]), "KiB")
+    return f"{size / _BYTES[unit]:.4g}{unit}"
 
 
 def format_rate(rate: float) -> str:

@@ -12,13 +12,14 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from runner.errors import UsageError
-from runner.model import parse_duration, parse_percent, parse_rate
+from runner.model import parse_duration, parse_percent, parse_rate, parse_size
 
-__all__ = ["REQUIRED", "Duration", "Parameter", "Percent", "Rate", "build", "parameters"]
+__all__ = ["REQUIRED", "Duration", "Parameter", "Percent", "Rate", "Size", "build", "parameters"]
 
 Duration = Annotated[float, parse_duration]
 Percent = Annotated[float, parse_percent]
 Rate = Annotated[float, parse_rate]
+Size = Annotated[int, parse_size]
 REQUIRED: Any = MISSING
 
 _T = TypeVar("_T")

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-__all__ = ["cache_dir", "state_dir"]
+__all__ = ["cache_dir", "run_dir", "state_dir"]
 
 
 def state_dir() -> Path:
@@ -29,3 +29,8 @@ def cache_dir() -> Path:
     if os.geteuid() == 0:
         return Path("/var/cache/chaosctl")
     return Path.home() / ".cache" / "chaosctl"
+
+
+def run_dir() -> Path:
+    """Return the directory in which guardians note their faults at a target: $CHAOSCTL_RUN, else /run/chaosctl."""
+    return Path(os.environ.get("CHAOSCTL_RUN") or "/run/chaosctl")

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from runner import ledger, tables
+from runner import guarding, ledger, tables
 from runner.config import current_or_none
 from runner.errors import Gone
 from runner.ledger import Entry, Site
@@ -49,7 +49,8 @@ def strays() -> tuple[Entry, ...]:
         for entry in _found_at(at):
             if (entry.id, at.name) not in known:
                 found[entry.id] = _joined(found.get(entry.id), entry)
-    return tuple(found.values())
+    guarded = {entry.id: entry for entry in _guarded(reach("local")) if entry.id not in {fault for fault, _ in known}}
+    return tuple({**found, **guarded}.values())
 
 
 def _joined(one: Entry | None, other: Entry) -> Entry:
@@ -64,19 +65,35 @@ def _found_at(at: Target) -> list[Entry]:
         listing, identity = "".join(at.run(listing) for listing in tables.LISTS), at.identity()
     except Gone:
         return []  # the namespace went away between listing and looking: nothing can be left there
+    found = tables.found(listing)
+    return [_entry(stray.id, stray.fault, stray.deadline, Site(at.name, identity, _steps(stray))) for stray in found]
+
+
+def _guarded(at: Target) -> list[Entry]:
+    """Return what guardians have noted on a machine, whichever of its network namespaces it is about."""
+    identity = at.identity()
     return [
-        Entry(
-            id=stray.id,
-            fault=stray.fault,
-            sentence=f"{stray.fault}, in no ledger of this machine",
-            environment="",
-            owner="unknown",
-            started=0.0,
-            deadline=stray.deadline,
-            sites=(Site(at.name, identity, _steps(stray)),),
+        _entry(
+            stray.id,
+            stray.fault,
+            stray.deadline,
+            Site(at.name, identity, Steps((), guarding.removal(stray.id), (guarding.check(stray.id),))),
         )
-        for stray in tables.found(listing)
+        for stray in guarding.found(at.run(guarding.listing()))
     ]
+
+
+def _entry(fault_id: str, fault: str, deadline: float, site: Site) -> Entry:
+    return Entry(
+        id=fault_id,
+        fault=fault,
+        sentence=f"{fault}, in no ledger of this machine",
+        environment="",
+        owner="unknown",
+        started=0.0,
+        deadline=deadline,
+        sites=(site,),
+    )
 
 
 def _steps(stray: tables.Found) -> Steps:

@@ -15,7 +15,15 @@ from runner.model import Command, Look, ProbeCall
 
 __all__ = ["PACKAGES", "Looking", "Resolver", "Target", "reach", "schemes"]
 
-PACKAGES = {"nft": "nftables", "tc": "iproute2", "ip": "iproute2", "unshare": "util-linux"}
+PACKAGES = {
+    "ps": "procps",
+    "findmnt": "util-linux",
+    "flock": "util-linux",
+    "nft": "nftables",
+    "tc": "iproute2",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+}
 """The Debian package of each tool that is not called like it."""
 
 

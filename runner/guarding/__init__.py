@@ -1,0 +1,90 @@
+"""Faults that a guardian does and ends: a process of its own at the target, which outlives everything of ours.
+
+Pure: text, commands and patterns, no I/O at targets. What is noted of a fault lies there, in /run/chaosctl, with the
+program that ends it, so that undoing needs neither this code nor its version.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runner.model import Check, Command, Count, Steps, clock
+from runner.paths import run_dir
+
+__all__ = ["Found", "check", "found", "listing", "removal", "steps"]
+
+_PARTS = "ground", "processes", "child", "fill", "setting", "guardian"
+_BOOT = "import json, sys; told = json.load(sys.stdin); exec(told['program'], {'__name__': '__main__', 'TOLD': told})"
+_ENDING = '[ ! -e "$1" ] || exec python3 -I "$1" end'
+_LISTING = 'for file in "$1"/*.json; do [ ! -e "$file" ] || { cat "$file"; echo; }; done'
+
+
+class Found(NamedTuple):
+    """A fault found by its guardian's notes alone; the deadline is seconds since the epoch."""
+
+    id: str
+    fault: str
+    target: str
+    deadline: float
+
+
+def steps(fault_id: str, fault: str, target: str, seconds: float, kind: str, work: Mapping[str, Any]) -> Steps:
+    """Return how a guardian does a fault: `kind` is one of the files here, `work` what it takes.
+
+    `seconds` of 0 means that it is over as soon as it is done.
+    """
+    told = {
+        "id": fault_id,
+        "place": str(run_dir()),
+        "fault": fault,
+        "target": target,
+        "seconds": seconds,
+        "deadline": clock() + seconds,
+        "kind": kind,
+        "work": work,
+        "program": _program(),
+    }
+    return Steps(
+        inject=(Command(("python3", "-I", "-c", _BOOT, "arm"), json.dumps(told)),),
+        undo=removal(fault_id),
+        checks=(check(fault_id),),
+        count=Count(_call(fault_id, "count"), r"hits (\d+)"),
+    )
+
+
+def removal(fault_id: str) -> tuple[Command, ...]:
+    """Return the command that ends the fault and removes all of it, whatever is there."""
+    return (Command(("sh", "-c", _ENDING, "sh", _path(fault_id))),)
+
+
+def check(fault_id: str) -> Check:
+    """Return the check of a fault: live while its guardian is at it, or while it acts without one."""
+    return Check(_call(fault_id, "state"), live=r"^live", absent=r"No such file or directory")
+
+
+def listing() -> Command:
+    """Return the command that prints what is noted of every guarded fault at a target, one JSON document a line."""
+    return Command(("sh", "-c", _LISTING, "sh", str(run_dir())))
+
+
+def found(listing: str) -> tuple[Found, ...]:
+    """Return the faults in the output of `listing`."""
+    told = [json.loads(line) for line in listing.splitlines() if line.strip()]
+    return tuple(Found(one["id"], one["fault"], one["target"], one.get("until", one["deadline"])) for one in told)
+
+
+def _call(fault_id: str, what: str) -> Command:
+    return Command(("python3", "-I", _path(fault_id), what))
+
+
+def _path(fault_id: str) -> str:
+    return f"{run_dir()}/{fault_id}.py"
+
+
+def _program() -> str:
+    """Return all of it as one file, without what makes it a part of this one."""
+    sources = [(Path(__file__).parent / f"{part}.py").read_text() for part in _PARTS]
+    lines = [line for source in sources for line in source.splitlines() if not line.startswith("from runner.")]
+    future = "from __future__ import annotations"
+    return "\n".join([future, *(line for line in lines if line != future)]) + "\n"
