@@ -7,7 +7,7 @@ from itertools import cycle, islice
 from reports.bounds import mean_interval, wilson_lower
 from reports.cells import LATEST, WINDOW, Cell, Track
 from reports.record import Record, Series
-from reports.score import FORMULA, PASS_MARK, Figures, broken, figures, tolerated
+from reports.score import FORMULA, PASS_MARK, Figures, broken, figures, hard_failures, tolerated
 from reports.services import Part, Service
 from reports.steady import Window, coverage, fault_window, watch_end
 from reports.verdict import judge
@@ -65,7 +65,7 @@ def explain_run(record: Record, formula: str = FORMULA) -> Explanation:
         f"(0.6 * {found.absorbed:.3f} + 0.4 * {found.recovered:.3f})",
         terms=(_absorbed(record, window, found), _recovered(record, window, found), _intact(record, window, found)),
         samples=tuple(_samples(record, window)),
-        levers=_by_gain(_run_levers(record, found)),
+        levers=_by_gain(_run_levers(record, window, found)),
     )
 
 
@@ -168,7 +168,9 @@ def _series(series: Series, end: float | None) -> str:
     )
 
 
-def _run_levers(record: Record, found: Figures) -> Iterator[Lever]:
+def _run_levers(record: Record, window: Window, found: Figures) -> Iterator[Lever]:
+    for probe in hard_failures(record, window, found.steady):
+        yield Lever(None, f"Keep {probe} within its tolerance: it is hard, so it fails the run whatever the score.")
     ceiling = 100 * found.intact
     if not found.intact:
         yield Lever(
@@ -219,7 +221,8 @@ def _cell_levers(track: Track) -> Iterator[Lever]:
         yield Lever(mean_interval(kept).low - low, f"Turn its {counted(len(failed), 'failure')} into bare passes.")
     green = next((n for n in range(500) if wilson_lower(track.passed + n, len(scores) + n) >= _GREEN_WANTED), None)
     if green:
-        yield Lever(None, f"{counted(green, 'pass')} more in a row bring the pass rate's bound to {_GREEN_WANTED:g}.")
+        more = f"{green} more {'pass' if green == 1 else 'passes'} in a row bring"
+        yield Lever(None, f"{more} the pass rate's bound to {_GREEN_WANTED:g}.")
     if track.invalid:
         yield Lever(None, f"Mend what made {counted(track.invalid, 'run')} say nothing; see above.")
 

@@ -5,6 +5,7 @@ import pytest
 from reports.record import Promise
 from reports.score import tolerated
 from reports.verdict import judge
+from runner.errors import UsageError
 from runner.model import Outcome, Verdict
 from tests.reports._records import SECONDS, START, bad_at, events, fault, record, series, target
 
@@ -107,3 +108,22 @@ def test_a_failed_probe_is_not_worth_half_a_score() -> None:
     """Everything bad from the effect to the end: nothing absorbed, never recovered."""
     judgement = judge(record(series=(series(bad_at(*range(61, SECONDS))),)))
     assert (judgement.verdict, judgement.score) == (Verdict.FAIL, 0.0)
+
+
+def test_one_bad_sample_of_an_invariant_leaves_nothing_of_a_score() -> None:
+    """An acknowledged write that is found lost at the end, long after the service was steady again."""
+    lost = series(bad_at(175), "no write is lost", hard=False, invariant=True)
+    judgement = judge(record(series=(series(), lost), events=events()))
+    assert (judgement.verdict, judgement.score, judgement.formula) == (Verdict.FAIL, 0.0, "2")
+    assert judgement.reasons[0].startswith("The invariant no write is lost broke: 1 sample bad, the first at +175.0s")
+
+
+def test_what_formula_1_said_it_says_for_ever() -> None:
+    """It knows no invariants, and is the same as formula 2 where none broke."""
+    lost = series(bad_at(175), "no write is lost", hard=False, invariant=True)
+    old = judge(record(series=(series(), lost), events=events()), "1")
+    assert (old.verdict, old.score, old.formula) == (Verdict.PASS, 100.0, "1")
+    late = record(series=(series(bad_at(*range(121, 150)), hard=False),), events=events({70: 50.0}))
+    assert judge(late, "1").model_copy(update={"formula": "2"}) == judge(late, "2")
+    with pytest.raises(UsageError, match="There is no formula '3'"):
+        judge(late, "3")
