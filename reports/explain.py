@@ -221,8 +221,8 @@ def _cell_levers(track: Track) -> Iterator[Lever]:
         yield Lever(mean_interval(kept).low - low, f"Turn its {counted(len(failed), 'failure')} into bare passes.")
     green = next((n for n in range(500) if wilson_lower(track.passed + n, len(scores) + n) >= _GREEN_WANTED), None)
     if green:
-        more = f"{green} more {'pass' if green == 1 else 'passes'} in a row bring"
-        yield Lever(None, f"{more} the pass rate's bound to {_GREEN_WANTED:g}.")
+        wanted = f"{green} more {'pass' if green == 1 else 'passes'} in a row bring"
+        yield Lever(None, f"{wanted} the pass rate's bound to {_GREEN_WANTED:g}.")
     if track.invalid:
         yield Lever(None, f"Mend what made {counted(track.invalid, 'run')} say nothing; see above.")
 
