@@ -1,6 +1,7 @@
 # make demo   a real experiment on a preprod of this machine's own, in two minutes
 # make test   lint, types, imports, and all tests on real parts
 # make setup  what both need; repeatable
+# make kubernetes   the programs of the Kubernetes lab, once: about 20 minutes on two cores, with Go
 # make docs   the command reference and the table of faults, from the code
 
 PYTHON ?= python3
@@ -35,6 +36,10 @@ $(READY): requirements.txt pyproject.toml
 	@$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $(READY)
+
+kubernetes: setup
+	@lab/install-debian-packages containerd runc containernetworking-plugins openssl busybox-static gcc musl-tools
+	@$(SUDO) $(BIN)/chaosctl lab build
 
 demo: setup
 	@$(SUDO) lab/demo

@@ -48,6 +48,7 @@ class NodeHeartbeatLoss(Fault):
     cut: Annotated[Literal["drop", "reject"], "how a partition treats packets: not at all, or with a reset"] = "drop"
 
     name: ClassVar = "node-heartbeat-loss"
+    access: ClassVar = "admission-faults"
     ends_by: ClassVar = EndsBy.ADMISSION
     mechanism: ClassVar = (
         "heartbeat: an admission policy's parameter with a moment in it; partition: nft on the node, while a set "

@@ -41,6 +41,7 @@ class PodKill(Fault):
     grace: Annotated[int, _grace, "seconds that the pod's processes get to end by themselves"] = 0
 
     name: ClassVar = "pod-kill"
+    access: ClassVar = "pod-faults"
     ends_by: ClassVar = EndsBy.ONE_SHOT
     mechanism: ClassVar = "the API server: the pod is deleted, if it still is the one that was looked at"
     needs: ClassVar = ("delete on pods in that namespace",)

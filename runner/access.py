@@ -1,13 +1,13 @@
 """What this user may do in a cluster, by the rights that each kind of fault needs; asks, and touches nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from runner.cluster import Cluster
 
-__all__ = ["CAPABILITIES", "Capability", "Right", "may"]
+__all__ = ["CAPABILITIES", "Capability", "Grant", "Right", "grants", "lacking"]
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 # Stands for the environment's own namespace, and for one that faults are meant for.
@@ -21,11 +21,14 @@ class Right(NamedTuple):
     resource: str
     group: str = ""
     namespace: str = ""
+    name: str = ""
 
     def spoken(self, namespaces: Mapping[str, str]) -> str:
         """Return it as people write it."""
         where = namespaces.get(self.namespace, self.namespace)
-        return f"{self.verb} {self.resource}" + (f" in {where}" if where else "")
+        return (
+            f"{self.verb} {self.resource}" + (f" {self.name}" if self.name else "") + (f" in {where}" if where else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ def _rights(verbs: str, resource: str, group: str = "", namespace: str = "") -> 
     return tuple(Right(verb, resource, group, namespace) for verb in verbs.split())
 
 
+_ADMISSION = "admissionregistration.k8s.io"
 _LEDGER = _rights("create patch delete", "configmaps", namespace=OURS)
 
 CAPABILITIES = (
@@ -72,10 +76,32 @@ CAPABILITIES = (
             *_rights("create", "pods/attach", namespace=OURS),
         ),
     ),
+    Capability(
+        "admission-faults",
+        (*_LEDGER, Right("get", "validatingadmissionpolicies", _ADMISSION, name="chaosctl-heartbeat-loss")),
+    ),
 )
 
 
-def may(at: Cluster, capability: Capability, namespace: str) -> list[str]:
+class Grant(NamedTuple):
+    """Whether a capability is there, and where; `lacking` says in words what is not."""
+
+    capability: str
+    where: str
+    lacking: list[str]
+
+
+def grants(at: Cluster, label: str) -> Iterator[Grant]:
+    """Yield what this user may do; rights in a namespace are asked for in each that is labelled for faults."""
+    agreed = _labelled(at, label) if at.pinned.opt_in else []
+    for capability in CAPABILITIES:
+        if any(right.namespace == THEIRS for right in capability.rights):
+            yield from (Grant(capability.name, f" in {name}", lacking(at, capability, name)) for name in agreed)
+        else:
+            yield Grant(capability.name, "", lacking(at, capability, ""))
+
+
+def lacking(at: Cluster, capability: Capability, namespace: str) -> list[str]:
     """Return what of a capability is lacking, in words; `namespace` is one that faults are meant for."""
     meant = {OURS: at.pinned.namespace, THEIRS: namespace}
     with ThreadPoolExecutor(len(capability.rights)) as pool:
@@ -91,13 +117,14 @@ def _is_allowed(at: Cluster, right: Right, meant: Mapping[str, str]) -> bool:
         "resource": resource,
         "subresource": subresource,
         "namespace": meant.get(right.namespace, right.namespace),
+        "name": right.name,
     }
     review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
     answer = at.create(_REVIEWS, {**review, "spec": {"resourceAttributes": attributes}})
     return bool(answer["status"]["allowed"])
 
 
-def opted_in(at: Cluster, label: str) -> Iterator[str]:
-    """Yield the namespaces whose owners agreed to faults."""
-    for item in at.items("/api/v1/namespaces", labelSelector=f"{label}=allowed").items:
-        yield item["metadata"]["name"]
+def _labelled(at: Cluster, label: str) -> Iterable[str]:
+    """Return the namespaces whose owners agreed to faults."""
+    found = at.items("/api/v1/namespaces", labelSelector=f"{label}=allowed").items
+    return sorted(str(item["metadata"]["name"]) for item in found)

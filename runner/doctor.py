@@ -8,10 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from runner import ledger, residue
-from runner.config import config_files, current_or_none
+from runner.config import Chosen, config_files, current_or_none
 from runner.discovery import fault, names
 from runner.errors import ChaosctlError
-from runner.guardrails import enforce, on_environment
+from runner.guardrails import enforce, on_environment, opted_in
 from runner.targets import PACKAGES
 
 __all__ = ["Finding", "examine"]
@@ -64,12 +64,31 @@ def _environment(name: str) -> Iterator[Finding]:
             return
         enforce(on_environment(chosen))
         yield Finding(f"environment {chosen.name}", True, f"{chosen.environment.kind}, may be touched")
+        if chosen.environment.kubernetes:
+            yield from _access(chosen)
         if chosen.environment.prometheus:
             with import_module("probes.prometheus").server() as server:
                 value = server.value("count(up)")
             yield Finding("prometheus", True, f"{chosen.environment.prometheus.url} scrapes {value:.0f} targets")
     except ChaosctlError as error:
         yield Finding("environment", False, error.message, error.fix)
+
+
+def _access(chosen: Chosen) -> Iterator[Finding]:
+    """Say what this user may do in the cluster, and which faults that allows."""
+    from runner import access  # noqa: PLC0415 - half a second that only clusters need
+    from runner.cluster import cluster  # noqa: PLC0415
+
+    found = list(access.grants(cluster(chosen.name, chosen.environment.kubernetes), opted_in.LABEL))
+    for grant in found:
+        faults = ", ".join(name for name in names() if fault(name).access == grant.capability)
+        allows = f"allows {faults or 'plans, probes and `chaosctl faults`'}"
+        told = f"may not {', '.join(grant.lacking)}" if grant.lacking else allows
+        fix = f"An administrator grants it by deploy/rbac/{grant.capability}.yaml." if grant.lacking else ""
+        yield Finding(f"access {grant.capability}{grant.where}", not grant.lacking, told, fix)
+    if chosen.environment.kubernetes and chosen.environment.kubernetes.opt_in and not any(one.where for one in found):
+        told = f"no namespace is labelled {opted_in.LABEL}=allowed: no pod takes a fault"
+        yield Finding("access to namespaces", False, told, f"kubectl label namespace NAME {opted_in.LABEL}=allowed")
 
 
 def _left() -> Iterator[Finding]:

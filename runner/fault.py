@@ -54,6 +54,8 @@ class Fault(ABC):
     ends_by: ClassVar[EndsBy]
     mechanism: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
+    # Which of runner.access.CAPABILITIES it needs in a cluster; most enter a pod's or a node's network there.
+    access: ClassVar[str] = "node-faults"
 
     @abstractmethod
     def sentence(self, who: str) -> str:

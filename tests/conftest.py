@@ -15,6 +15,7 @@ from runner.errors import Unreachable
 from runner.targets import Target
 from runner.targets.netns import Netns, reach
 from tests._cli import Speaker
+from tests._kube import Kube, cluster
 from tests._network import OURS, Network, network
 from tests._table import listed
 
@@ -34,6 +35,30 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.skipped and os.environ.get("CHAOSCTL_NO_SKIPS"):
         report.outcome = "failed"
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what needs the cluster to the end, where nothing else shares the machine with it; wait for its start."""
+    needing = [item for item in items if "kube" in getattr(item, "fixturenames", ())]
+    for item in needing:
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(600))
+    items[:] = [item for item in items if item not in needing] + needing
+
+
+@pytest.fixture(scope="session")
+def kube_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
+    """A cluster of three workers with the payment system in it, brought up once."""
+    with cluster(tmp_path_factory.mktemp("kube")) as made:
+        yield made
+
+
+@pytest.fixture
+def kube(kube_session: Kube, state: Path, monkeypatch: pytest.MonkeyPatch) -> Kube:
+    """The cluster, as the chosen environment."""
+    monkeypatch.setenv("CHAOSCTL_CONFIG", str(kube_session.configuration))
+    monkeypatch.setenv("CHAOSCTL_ENV", kube_session.lab.name)
+    return kube_session
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ __all__ = [
     "PROMETHEUS",
     "directory",
     "find",
+    "missing_packages",
     "places",
     "require",
 ]
@@ -73,6 +74,11 @@ def find(name: str) -> Path | None:
     return next((place / name for place in places() if os.access(place / name, os.X_OK)), None)
 
 
+def missing_packages() -> list[str]:
+    """Return the Debian packages that the cluster needs and this machine lacks."""
+    return sorted({package for tool, package in PACKAGES.items() if not shutil.which(tool, path=ENVIRONMENT["PATH"])})
+
+
 def require() -> dict[str, Path]:
     """Return all programs; raises Missing with the one command that builds them, or the packages there should be."""
     found = {name: path for name in PROGRAMS if (path := find(name))}
@@ -81,9 +87,8 @@ def require() -> dict[str, Path]:
             f"The Kubernetes lab needs programs that were not built yet: {', '.join(missing)}.",
             "Build them once, which takes about 15 minutes on two cores and needs Go: chaosctl lab build",
         )
-    lacking = {package for tool, package in PACKAGES.items() if not shutil.which(tool, path=ENVIRONMENT["PATH"])}
-    if lacking:
-        packages = " ".join(sorted(lacking))
+    if lacking := missing_packages():
+        packages = " ".join(lacking)
         raise Missing(
             f"The Kubernetes lab needs Debian packages that are not installed: {packages}.",
             f"In a checkout, without starting their services: lab/install-debian-packages {packages}",

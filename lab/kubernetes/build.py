@@ -11,7 +11,19 @@ from functools import partial
 from pathlib import Path
 
 from lab.commands import ENVIRONMENT
-from lab.kubernetes.binaries import COREDNS, KUBERNETES, KWOK, OPTIONAL, PROGRAMS, PROMETHEUS, directory, find
+from lab.kubernetes.binaries import (
+    COREDNS,
+    KUBERNETES,
+    KWOK,
+    OPTIONAL,
+    PROGRAMS,
+    PROMETHEUS,
+    directory,
+    find,
+    missing_packages,
+    require,
+)
+from lab.kubernetes.images.unpacked import unpack
 from runner.errors import CommandFailed, Missing
 from runner.model import format_duration
 
@@ -59,8 +71,18 @@ def build(say: Say, kwok: bool = False) -> None:
         started = time.monotonic()
         for number, name in enumerate(wanted, 1):
             _build_one(place, name, partial(_say_of, say, f"[{number}/{len(wanted)}] {name}"))
+        if not missing_packages():
+            _build_images(say)
         took = f" ({format_duration(time.monotonic() - started)})" if wanted else ""
         say(f"All programs of the Kubernetes lab are in {place}{took}")
+
+
+def _build_images(say: Say) -> None:
+    """Make the images too, so that the first `lab up` need not; raises CommandFailed."""
+    started = time.monotonic()
+    say("images: making them of what is on this machine")
+    unpack(require())
+    say(f"images: made and unpacked in {format_duration(time.monotonic() - started)}")
 
 
 def _say_of(say: Say, which: str, told: str) -> None:

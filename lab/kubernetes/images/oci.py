@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import tarfile
+import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ __all__ = ["Image", "Store"]
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _TYPE = "application/vnd.oci.image.{}+json"
+_A_DAY = 86400
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
@@ -62,6 +64,13 @@ class Store:
             _put(tar, "oci-layout", {"imageLayoutVersion": "1.0.0"})
             _put(tar, "index.json", {"schemaVersion": 2, "manifests": manifests})
         return path
+
+    def prune(self, images: Iterable[Image]) -> None:
+        """Forget layers that these images have not; one of the last day may be of another Python, and stays."""
+        wanted = {layer.key() for image in images for layer in image.layers}
+        for path in self._layers.iterdir():
+            if path.name.partition("-")[0] not in wanted and time.time() - path.stat().st_mtime > _A_DAY:
+                path.unlink()
 
     def _layer(self, layer: Layer) -> tuple[str, Path]:
         """Return a layer's digest and its tar file, made now where it is not there."""

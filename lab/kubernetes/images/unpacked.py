@@ -38,6 +38,7 @@ def unpack(binaries: dict[str, Path]) -> Path:
             known = _begin(unpacked)
             _import(store.archive(wanted, known), unpacked)
             _discard(place, unpacked)
+            store.prune(wanted)
     return unpacked
 
 
@@ -92,8 +93,9 @@ def _import(archive: Path, unpacked: Path) -> None:
 
 
 def _discard(place: Path, newest: Path) -> None:
-    """Throw older images away, but for those that a lab still runs."""
-    for older in place.glob(f"*/{IN_USE}"):
+    """Throw older images away, but for the last before these and for those that a lab still runs."""
+    older_ones = sorted(place.glob(f"*/{IN_USE}"), key=lambda path: path.stat().st_mtime)
+    for older in older_ones[:-2]:
         if older.parent != newest:
             with older.open() as lock, suppress(BlockingIOError):
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
