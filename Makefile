@@ -12,7 +12,7 @@ READY := $(VENV)/ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CHAOSCTL_NO_SKIPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages guest demo test lint docs bench clean
+.PHONY: help setup packages guest kubernetes demo test lint docs bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
