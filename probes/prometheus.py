@@ -121,6 +121,15 @@ class Server:
         """Return the number that a query answers now; raises as the probe `instant` does."""
         return _number(query, self.url, self._now(query))
 
+    def series(self, query: str) -> "list[_promql.Row]":
+        """Return the series that a query answers with now; raises Unreachable, UsageError, QueryFailed."""
+        return self._api.instant(query)
+
+    def unmatched(self, query: str) -> list[str]:
+        """Return the selectors of a query that find nothing now: those whose name may be misspelt."""
+        selectors = {each.text for each in self._read(query).selectors if each.need is not _promql.Need.ABSENCE}
+        return sorted(text for text in selectors if not self._api.instant(f"count({text})"))
+
     def instant(self, query: str) -> Sample:
         """Return the sample of now; only what no waiting will mend is raised, as UsageError."""
         try:

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ from chaoslib.run import EventHandlerRegistry, RunEventHandler
 from runner import lifecycle
 from runner.closing import Closing, bug
 from runner.errors import Aborted, ChaosctlError, Inconclusive
-from runner.experiment import check, extension, requests
+from runner.experiment import check, extension, queries, requests
+from runner.filling import fill_in
 from runner.following import followers, traffic
 from runner.interruption import Interruption
 from runner.plan import Request
@@ -52,6 +53,7 @@ class _Session(RunEventHandler):
         self.run = Run(self.path.stem or experiment["title"], how)
         self.closing = Closing(self.run, experiment, configuration, secrets, str(self.path))
         self._requests: list[Request] = []
+        self._queries: list[str] = []
         self._interruption = Interruption(self._stopped)
         self._rolling_back = False
         self._watching: threading.Event | None = None
@@ -63,10 +65,11 @@ class _Session(RunEventHandler):
             if self.path.is_file():
                 check(self.path)
             self.run.choose()
-            self._fill_in()
+            fill_in(self.experiment, self.configuration, self.run.chosen)
             filled = substitute(self.experiment, self.configuration, self.secrets)
             self.run.extension = extension(filled, self.path.parent)
             self._requests = requests(filled)
+            self._queries = queries(filled)
         with self._caught():
             self.closing.begin()
 
@@ -74,6 +77,9 @@ class _Session(RunEventHandler):
         """Start to sample, or stop the run before anything was touched."""
         self.go_on()
         with self.kept():
+            self.run.heed_halt()
+            self.run.admit(self._requests)
+            self.run.guard(self._queries)
             self.run.follow(followers(self.experiment, self.configuration, self.secrets, self.run.extension))
             self.run.refuse_short(self._requests)
 
@@ -151,18 +157,10 @@ class _Session(RunEventHandler):
         if any(not injection.finished for injection in lifecycle.injections):
             lifecycle.stopping.set()
         code = self.closing.finish(journal, lambda start, end: traffic(self.run.extension, start, end))
+        self.run.close()
         context = click.get_current_context(silent=True)
         if context:
             context.find_root().call_on_close(_exiting(code))
-
-    def _fill_in(self) -> None:
-        """Let the environment's variables replace defaults of the experiment's configuration, and nothing else."""
-        chosen = self.run.chosen
-        for key, value in (chosen.environment.variables if chosen else {}).items():
-            declared = (self.experiment.get("configuration") or {}).get(key)
-            default = declared.get("default") if isinstance(declared, Mapping) else declared
-            if declared is not None and self.configuration.get(key) == default:
-                self.configuration[key] = value
 
 
 _sessions: list[_Session] = []

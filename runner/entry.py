@@ -7,9 +7,10 @@ from typing import Any
 
 from runner.model import Check, Command, Count, Steps
 
-__all__ = ["Entry", "Site", "clusters", "parsed", "written"]
+__all__ = ["IN_CLUSTERS", "Entry", "Site", "clusters", "parsed", "written"]
 
-_IN_CLUSTERS = "node", "pod", "ephemeral"
+IN_CLUSTERS = "node", "pod", "ephemeral"
+"""The ways to reach a target that lead through a cluster."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Entry:
 def clusters(entry: Entry) -> tuple[str, ...]:
     """Return the environments whose clusters the fault's targets are in."""
     found = [site.target.partition(":") for site in entry.sites]
-    return tuple(dict.fromkeys(rest.partition("/")[0] for scheme, _, rest in found if scheme in _IN_CLUSTERS))
+    return tuple(dict.fromkeys(rest.partition("/")[0] for scheme, _, rest in found if scheme in IN_CLUSTERS))
 
 
 def written(entry: Entry) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from runner.config import Duration
 from runner.discovery import fault
 from runner.documents import Document
 from runner.errors import UsageError
+from runner.limits import Abort
 from runner.plan import Request, read
 from runner.slo import Declared, Events, Slo, resolved
 
-__all__ = ["CONTROL", "Extension", "check", "experiment_hash", "extension", "has_control", "requests"]
+__all__ = ["CONTROL", "Extension", "check", "experiment_hash", "extension", "has_control", "queries", "requests"]
 
 CONTROL = {"name": "chaosctl", "provider": {"type": "python", "module": "runner.control"}}
 _MODEL = "experiments/network-dns.yaml is a model to copy."
@@ -48,6 +49,8 @@ class Extension(BaseModel):
     weight: Annotated[float, Field(gt=0, description="of this fault in the score of the service")] = 1.0
     required: bool = True
     baseline: Annotated[int, Field(ge=1, description="good samples wanted before the fault")] = 5
+    abort: Annotated[tuple[Abort, ...], Field(description="conditions on which everything is healed at once")] = ()
+    expected_alerts: Annotated[tuple[str, ...], Field(description="critical alerts that belong to it")] = ()
 
     def is_hard(self, probe: str) -> bool:
         """Whether a probe outside its tolerance fails the run: those listed in `hard`; without a list, all."""
@@ -127,6 +130,13 @@ def requests(experiment: Mapping[str, Any]) -> list[Request]:
             except UsageError as error:
                 raise UsageError(f"Action {activity.get('name')!r}: {error.message}", error.fix) from error
     return found
+
+
+def queries(experiment: Mapping[str, Any]) -> list[str]:
+    """Return the PromQL of the hypothesis, with its variables filled in."""
+    probes = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
+    found = ((probe.get("provider") or {}).get("arguments") for probe in probes)
+    return [str(given["query"]) for given in found if isinstance(given, Mapping) and "query" in given]
 
 
 def has_control(experiment: Mapping[str, Any]) -> bool:

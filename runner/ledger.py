@@ -14,7 +14,7 @@ from pathlib import Path
 
 from runner.entry import Entry, Site, clusters, parsed, written
 from runner.errors import ChaosctlError, CommandFailed, Gone, Missing, Residue, UsageError
-from runner.lock import hold, unwritable
+from runner.lock import held, hold, unwritable
 from runner.model import Check, State, clock
 from runner.paths import state_dir
 from runner.targets import Target, reach
@@ -22,6 +22,7 @@ from runner.targets import Target, reach
 __all__ = [
     "Entry",
     "Site",
+    "busy",
     "close",
     "damaged",
     "entries",
@@ -128,6 +129,11 @@ def find(fault_id: str) -> Entry:
 def locked(fault_id: str) -> AbstractContextManager[int]:
     """Hold the fault's lock, waiting for commands in flight; yields the descriptor to hand to commands."""
     return hold(fault_id, _path(fault_id).with_suffix(".lock"))
+
+
+def busy(fault_id: str) -> bool:
+    """Whether a command that changes the fault's targets is under way, or may yet be."""
+    return held(_path(fault_id).with_suffix(".lock"))
 
 
 def state(site: Site) -> State:

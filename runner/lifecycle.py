@@ -5,11 +5,8 @@ ended, and removes what is left.
 """
 
 import inspect
-import os
-import socket
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import Any
 
@@ -17,20 +14,22 @@ from runner import ledger
 from runner.course import Course, too_few
 from runner.errors import Aborted, ChaosctlError, Residue
 from runner.fault import Fault
+from runner.guardrails import Admission, Ruling
+from runner.heeding import Heeding
 from runner.holding import Hold
 from runner.ledger import Entry
 from runner.model import clock, iso
 from runner.newcomers import Newcomers
-from runner.origin import user
+from runner.origin import owner
 from runner.parameters import parameters
 from runner.plan import Plan, plan
 from runner.progress import tell
 from runner.selection import Selection
 from runner.targets import Target
+from runner.together import each
 
 __all__ = ["Injection", "action", "failures", "injections", "stopping"]
 
-_AT_ONCE = 64
 _WATCH_EVERY = 1.0
 Tell = Callable[[str, str], None]
 
@@ -62,6 +61,7 @@ class Injection:
         self._hold = Hold()
         self._newcomers = Newcomers(self._admit)
         self._given_up: set[str] = set()
+        self._admission = Admission(self.id, planned.sentence, planned.selected.targets, planned.environment)
 
     def start(self) -> None:
         """Look, note it in the ledger, inject, and look again; returns once the effect is proven.
@@ -72,6 +72,7 @@ class Injection:
         """
         self._hold.take()
         try:
+            self._admission.begin()
             self._look_before()
             self._newcomers.watch(self.plan.selected.arrivals)
             self._may_go_on()
@@ -83,6 +84,8 @@ class Injection:
         except BaseException:
             self.stop.set()
             self.finish()
+            if self._entry is None:
+                self._admission.give_up()
             raise
 
     def wait(self) -> None:
@@ -92,7 +95,7 @@ class Injection:
         """
         while not self.stop.is_set() and (left := self.deadline - clock()) > 0:
             if not self.stop.wait(min(left, _WATCH_EVERY)):
-                self._each(Course.watch, self.going)
+                each(Course.watch, self.going)
             if all(course.ended for course in self.going):
                 return
 
@@ -111,27 +114,33 @@ class Injection:
         with self._finishing:
             if self.finished:
                 return
-            self._each(Course.stop_acting, self.courses)
+            each(Course.stop_acting, self.courses)
             if self._entry is None:
-                self._each(Course.leave, self.courses)
+                each(Course.leave, self.courses)
                 return
             touched = [course for course in self.courses if course.touched]
             if self.stop.is_set():
-                self._each(Course.read_count, touched)
+                each(Course.read_count, touched)
                 ledger.undo(self._entry)
-                self._each(Course.see_undone, touched)
-                self._each(Course.look_after, touched)
+                each(Course.see_undone, touched)
+                each(Course.look_after, touched)
             else:
-                self._each(Course.see_end, self.going)
-                self._each(Course.conclude, self.going)
-                self._each(Course.look_after, touched)
-                self._each(Course.read_count, self.going)
+                each(Course.see_end, self.going)
+                each(Course.conclude, self.going)
+                each(Course.look_after, touched)
+                each(Course.read_count, self.going)
                 ledger.undo(self._entry)
-            self._each(Course.leave, self.courses)
+            each(Course.leave, self.courses)
             self.finished = True
+            self._admission.end()
         if any(course.achieved for course in self.going):
             self._tell("achieved", self._shown("achieved"))
         self._tell("healed" if self.healed else "unclear", self._shown("after"))
+
+    @property
+    def rulings(self) -> tuple[Ruling, ...]:
+        """What guardrails have decided so far."""
+        return (*self.plan.rulings, *self._admission.rulings)
 
     @property
     def going(self) -> list[Course]:
@@ -178,13 +187,13 @@ class Injection:
         self._tell("before", self._shown("before"))
 
     def _commit(self) -> None:
-        chosen, now = self.plan.chosen, clock()
+        now = clock()
         entry = Entry(
             id=self.id,
             fault=self.plan.fault.name,
             sentence=self.plan.sentence,
-            environment=chosen.name if chosen else "",
-            owner=f"{user()}@{socket.gethostname()} pid {os.getpid()}",
+            environment=self.plan.environment,
+            owner=owner(),
             started=now,
             deadline=now + self.plan.seconds,
             sites=tuple(course.site for course in self.going if course.site),
@@ -192,7 +201,7 @@ class Injection:
         with ledger.locked(self.id) as lock:
             ledger.write(entry)
             self._entry = entry
-            self._each(lambda course: course.attempt(lambda at: at.inject(lock)), self.going)
+            each(lambda course: course.attempt(lambda at: at.inject(lock)), self.going)
             self._entry = replace(entry, deadline=self.deadline)
             ledger.write(self._entry)
         self._give_up()
@@ -204,6 +213,7 @@ class Injection:
 
     def _admit(self, at: Target, seconds: float) -> Course:
         """Give the fault to one more target; raises what keeps it from being had there, and undoes it."""
+        self._admission.join(at)
         course = Course(self.plan.fault, at, self.id, seconds)
         course.look_before()
         assert self._entry  # noqa: S101 - the fault is in place
@@ -219,7 +229,7 @@ class Injection:
 
     def _attempt(self, work: Callable[[Course], None]) -> None:
         """Do something at all targets, and go on without those where it could not be done."""
-        self._each(lambda course: course.attempt(work), self.going)
+        each(lambda course: course.attempt(work), self.going)
         self._give_up()
 
     def _give_up(self) -> None:
@@ -252,20 +262,8 @@ class Injection:
         others = f" (and {len(courses) - 1} more)" if len(courses) > 1 else ""
         return f"{look.detail}{others}" if look else "nobody looked"
 
-    def _each(self, work: Callable[[Course], None], courses: Sequence[Course]) -> None:
-        """Do something at these targets at once; every one is tried, then the first error is raised.
 
-        A signal may raise here at any moment: what is under way comes to its end first, so that no command overtakes
-        the undoing that follows.
-        """
-        pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
-        try:
-            doing = [pool.submit(work, course) for course in courses]
-            wait(doing)
-        finally:
-            pool.shutdown(cancel_futures=True)
-        for done in doing:
-            done.result()
+_heeding = Heeding(injections, stopping, failures)
 
 
 def action(declared: type[Fault]) -> Callable[..., dict[str, Any]]:
@@ -279,6 +277,7 @@ def action(declared: type[Fault]) -> Callable[..., dict[str, Any]]:
         try:
             injection = Injection(plan(declared, arguments), stopping, tell)
             injections.append(injection)
+            _heeding.begin()
             injection.start()
         except ChaosctlError as error:
             failures.append(error)

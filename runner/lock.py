@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.errors import Missing, Residue
 from runner.model import clock
 
-__all__ = ["hold", "unwritable"]
+__all__ = ["held", "hold", "unwritable"]
 
 _LIMIT = 30.0
 _PAUSE = 0.02
@@ -33,6 +33,17 @@ def hold(fault_id: str, lock: Path) -> Iterator[int]:
                 )
             threading.Event().wait(_PAUSE)
         yield handle
+    finally:
+        os.close(handle)
+
+
+def held(lock: Path) -> bool:
+    """Whether somebody has a lock file now."""
+    if not lock.exists():
+        return False
+    handle = _opened(lock)
+    try:
+        return not _taken(handle)
     finally:
         os.close(handle)
 

@@ -11,9 +11,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from runner.config import Chosen
-from runner.errors import UsageError
+from runner.errors import Aborted, ChaosctlError, Inconclusive, InvalidFile, UsageError
 
-__all__ = ["LABELS", "labels", "origin", "run_id", "user"]
+__all__ = ["LABELS", "labels", "origin", "owner", "problem", "run_id", "user"]
 
 LABELS = "CHAOSCTL_LABELS"
 """The environment variable that says what runs there: `git=4f2a9c1,image.payment=payment:1.4.2`."""
@@ -34,6 +34,11 @@ def user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):
         return f"uid {os.getuid()}"
+
+
+def owner() -> str:
+    """Return this process as ledger and locks name it."""
+    return f"{user()}@{socket.gethostname()} pid {os.getpid()}"
 
 
 def origin(how: str, chosen: Chosen | None) -> dict[str, Any]:
@@ -68,3 +73,12 @@ def _version(part: str) -> str:
         return version(part)
     except PackageNotFoundError:
         return "not installed"
+
+
+def problem(error: ChaosctlError | None) -> dict[str, Any] | None:
+    """Return why something did not take its course, in the shape of reports.record.Problem."""
+    if error is None:
+        return None
+    kinds = {Inconclusive.exit_code: "inconclusive", Aborted.exit_code: "aborted"}
+    file, line = error.place if isinstance(error, InvalidFile) else ("", 0)
+    return {"kind": kinds.get(error.exit_code, "error"), "message": str(error), "file": file, "line": line}

@@ -8,11 +8,12 @@ from runner import guardrails
 from runner.config import Chosen, current_or_none
 from runner.errors import UsageError
 from runner.fault import Fault
+from runner.guardrails import halt
 from runner.model import EndsBy, format_duration, parse_duration
 from runner.parameters import build
 from runner.selection import Selected, Selection, select
 
-__all__ = ["Plan", "Request", "duration", "outline", "plan", "read", "settled"]
+__all__ = ["Plan", "Request", "duration", "foreseen", "outline", "plan", "read", "settled"]
 
 _DEFAULT_DURATION = 90.0
 
@@ -27,6 +28,11 @@ class Plan:
     chosen: Chosen | None
     rulings: tuple[guardrails.Ruling, ...]
     needed: int
+
+    @property
+    def environment(self) -> str:
+        """The name of the environment; empty for none."""
+        return self.chosen.name if self.chosen else ""
 
     @property
     def sentence(self) -> str:
@@ -71,15 +77,19 @@ def outline(declared: type[Fault], arguments: Mapping[str, Any], environment: st
 
     Raises Refused where the environment must not even be asked whom it has.
     """
-    asked = read(declared, arguments)
-    chosen = current_or_none(environment)
-    request = settled(asked, chosen)
+    return foreseen(read(declared, arguments), current_or_none(environment))
+
+
+def foreseen(request: Request, chosen: Chosen | None) -> Plan:
+    """Return what was asked for as a plan in an environment, as `outline` does."""
+    request = settled(request, chosen)
     if chosen is None and not request.selection.where:
         raise UsageError(
             "No environment was chosen, and no target was named with --on.",
             "Choose with --env, or name one: --on=netns:NAME. To try it here: chaosctl lab up.",
         )
-    rulings = guardrails.enforce(guardrails.on_environment(chosen)) if chosen else ()
+    rulings = tuple(ruling for ruling in halt.rule() if not ruling.allowed)
+    rulings += guardrails.enforce(guardrails.on_environment(chosen)) if chosen else ()
     seconds = duration(request, chosen)
     request.fault.refuse(seconds)
     selected = _selected(request.selection, chosen)

@@ -1,6 +1,9 @@
 """What faults left behind that no ledger knows, found by its marks in the network namespaces of this machine."""
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from runner import guarding, ledger, tables
@@ -9,8 +12,9 @@ from runner.errors import Gone
 from runner.ledger import Entry, Site
 from runner.model import Steps
 from runner.targets import Target, reach
+from runner.together import AT_ONCE
 
-__all__ = ["everything", "strays"]
+__all__ = ["everything", "strays", "strays_at"]
 
 _NAMESPACES = Path("/run/netns")
 
@@ -42,12 +46,17 @@ def strays() -> tuple[Entry, ...]:
 
     Raises what kept it from looking: that is not the same as finding nothing.
     """
-    known = {(entry.id, site.target) for entry in ledger.entries() for site in entry.sites}
     names = sorted(path.name for path in _NAMESPACES.iterdir()) if _NAMESPACES.is_dir() else []
+    return strays_at((reach("local"), *(reach(f"netns:{name}") for name in names)))
+
+
+def strays_at(targets: Iterable[Target]) -> tuple[Entry, ...]:
+    """Return the same for some targets only."""
+    known = {(entry.id, site.target) for entry in ledger.entries() for site in entry.sites}
     found: dict[str, Entry] = {}
-    for at in (reach("local"), *(reach(f"netns:{name}") for name in names)):
-        for entry in _found_at(at):
-            if (entry.id, at.name) not in known:
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        for entry in chain.from_iterable(pool.map(_found_at, targets)):
+            if (entry.id, entry.sites[0].target) not in known:
                 found[entry.id] = _joined(found.get(entry.id), entry)
     guarded = {entry.id: entry for entry in _guarded(reach("local")) if entry.id not in {fault for fault, _ in known}}
     return tuple({**found, **guarded}.values())

@@ -6,11 +6,16 @@ from typing import Any
 
 from runner import guardrails, lifecycle
 from runner.config import Chosen, current_or_none
-from runner.errors import Aborted, ChaosctlError, Inconclusive, InvalidFile, Residue, UsageError
+from runner.errors import ChaosctlError, Inconclusive, Residue, Unreachable, UsageError
 from runner.experiment import Extension, experiment_hash
+from runner.guardrails import conditions
+from runner.guardrails.conditions import inside
+from runner.guardrails.halt import HaltGuard
+from runner.guardrails.watch import Guard, Watch
+from runner.holding import Hold
 from runner.model import EndsBy, clock, format_duration
-from runner.origin import origin, run_id
-from runner.plan import Request, duration, settled
+from runner.origin import origin, owner, problem, run_id
+from runner.plan import Request, duration, foreseen, settled
 from runner.progress import tell, told
 from runner.sampler import Follower, Sampler
 
@@ -35,6 +40,9 @@ class Run:
         self.traffic: Mapping[str, Any] | None = None
         self._how = how
         self._rulings: tuple[guardrails.Ruling, ...] = ()
+        self._locks = guardrails.Locks(owner(), f"run {self.id}")
+        self._hold = Hold()
+        self._watches: list[Watch] = []
 
     def choose(self) -> None:
         """Find out which system this is about, and whether it may be touched; raises what says why not."""
@@ -42,9 +50,64 @@ class Run:
         if self.chosen:
             self._rulings += guardrails.enforce(guardrails.on_environment(self.chosen))
 
+    def heed_halt(self) -> None:
+        """Stop the run as soon as a halt is called, from now until it is closed."""
+        self._watch([HaltGuard()])
+
+    def admit(self, requests: Sequence[Request]) -> None:
+        """Decide on every fault of the method and take its targets, before the baseline.
+
+        What matches nothing or is away yet may be there when its turn comes, which decides again. Raises Refused,
+        Residue.
+        """
+        self._hold.take()
+        for request in requests:
+            try:
+                made = foreseen(request, self.chosen)
+                self._rulings += guardrails.enforce(made.rulings)
+                environment = self.chosen.name if self.chosen else ""
+                self._rulings += guardrails.admit(self._locks, made.selected.targets, environment, ())
+            except (Inconclusive, Unreachable):
+                continue
+
+    def guard(self, queries: Sequence[str]) -> None:
+        """Hold the abort conditions and critical alerts against the service, and go on asking until all is healed.
+
+        `queries` are those of the hypothesis: alerts that they name belong to it. Raises Refused where one holds
+        already, Unreachable where there is nobody to ask, UsageError where one cannot be meant.
+        """
+        asked = self.chosen, self.extension.abort, inside(queries, self.extension.expected_alerts)
+        self._rulings += guardrails.enforce(conditions.rule(*asked))
+        self._watch(conditions.guards(*asked))
+
+    def close(self) -> None:
+        """Let go of the targets, and watch no more."""
+        for watch in self._watches:
+            watch.stop()
+        self._locks.release()
+        self._hold.end()
+
+    def _watch(self, guards: Sequence[Guard]) -> None:
+        watch = Watch(guards, self._tripped)
+        self._watches.append(watch)
+        watch.start()
+
+    def _tripped(self, guard: Guard, error: ChaosctlError) -> None:
+        """Stop the run; once every fault is gone, only a halt has anything left to stop."""
+        if isinstance(guard, HaltGuard) or not self._healed():
+            self.fail(error)
+            lifecycle.stopping.set()
+        else:
+            self._rulings += tuple(error.rulings)
+
+    def _healed(self) -> bool:
+        return bool(lifecycle.injections) and all(injection.finished for injection in lifecycle.injections)
+
     def fail(self, error: ChaosctlError) -> None:
         """Keep why the run cannot take its course; the first reason stays."""
         self._rulings += tuple(error.rulings)
+        if isinstance(error, Residue) and str(error) not in self.residue:
+            self.residue.append(str(error))
         if self.problem is None:
             self.problem = error
             tell("stopped", error.message)
@@ -96,9 +159,6 @@ class Run:
         for injection in lifecycle.injections:
             try:
                 injection.finish()
-            except Residue as error:
-                self.residue.append(error.message)
-                tell("residue", error.message)
             except ChaosctlError as error:
                 self.fail(error)
 
@@ -120,7 +180,7 @@ class Run:
             self.fail(error)
 
     def watchdog(self, interrupt: Callable[[], None]) -> threading.Event:
-        """Heal at once when the run is stopped or goes blind while a fault is live; returns the event that ends this.
+        """Heal at once when the run is stopped, goes blind or loses a fault; returns the event that ends this.
 
         The main thread cannot do it: Chaos Toolkit pauses after an activity even where a signal ended it. So it is
         interrupted again and again, until that ends.
@@ -134,6 +194,9 @@ class Run:
                 if self.sampler.blind and any(not injection.finished for injection in lifecycle.injections):
                     self.fail(Inconclusive(f"{self.sampler.blind}: the run is blind, so the fault was healed at once."))
                     lifecycle.stopping.set()
+                if lifecycle.failures:  # nothing is left to wait for, and Chaos Toolkit would
+                    lifecycle.stopping.set()
+            self.judge_failures()
             self.heal()
             while not ended.wait(_LOOK_EVERY):
                 interrupt()
@@ -170,7 +233,7 @@ class Run:
             "events": self.traffic,
             "decisions": [ruling.account() for ruling in self._decisions()],
             "residue": self.residue,
-            "problem": _problem(self.problem),
+            "problem": problem(self.problem),
             "journal": journal,
         }
 
@@ -188,8 +251,8 @@ class Run:
         return origin(self._how, self.chosen)
 
     def _decisions(self) -> list[guardrails.Ruling]:
-        planned = [ruling for injection in lifecycle.injections for ruling in injection.plan.rulings]
-        return [*self._rulings, *planned]
+        faults = [ruling for injection in lifecycle.injections for ruling in injection.rulings]
+        return sorted(dict.fromkeys([*self._rulings, *faults]), key=lambda ruling: ruling.at)
 
     def _seen(self, follower: Follower) -> None:
         last = follower.samples[-1]
@@ -197,11 +260,3 @@ class Run:
 
     def _slowest(self) -> float:
         return max((follower.source.interval for follower in self.sampler.followers), default=1.0)
-
-
-def _problem(error: ChaosctlError | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
-    kind = {Inconclusive.exit_code: "inconclusive", Aborted.exit_code: "aborted", UsageError.exit_code: "error"}
-    file, line = error.place if isinstance(error, InvalidFile) else ("", 0)
-    return {"kind": kind.get(error.exit_code, "error"), "message": str(error), "file": file, "line": line}

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ from tests._scratch import left
 NAME = "redis-cluster.payment.svc.cluster.local"
 SLOW = """case "$*" in "-f -") sleep 0.3; $real "$@"; code=$?; sleep 0.2; exit $code;; esac; exec $real "$@" """
 """Makes the moments before and after a change of rules long enough to be hit."""
+
+DNS = ("--target=redis-cluster",)
 
 _T = TypeVar("_T")
 
@@ -73,7 +75,7 @@ class Run:
     @property
     def fault_id(self) -> str:
         """The fault's id, empty as long as it was not told."""
-        head = re.match(r"network-dns (\w+):", self.steps[0]) if self.steps else None
+        head = re.match(r"[a-z-]+ (\w+):", self.steps[0]) if self.steps else None
         return head[1] if head else ""
 
     def reach(self, moment: Moment) -> None:
@@ -120,11 +122,13 @@ class Run:
 
 
 @contextmanager
-def running(net: Network, place: Path, duration: str, slow: bool) -> Iterator[Run]:
+def running(
+    net: Network, place: Path, duration: str, slow: bool, fault: str = "network-dns", arguments: Sequence[str] = DNS
+) -> Iterator[Run]:
     """Start an injection as the leader of its own process group, and listen to what it tells."""
     place.mkdir()
     path = stand_in(place, SLOW) if slow else os.environ["PATH"]
-    argv = [CHAOSCTL, "inject", "network-dns", "--target=redis-cluster", f"--on={net.client.name}"]
+    argv = [CHAOSCTL, "inject", fault, *arguments, f"--on={net.client.name}"]
     process = subprocess.Popen(
         [*argv, f"--duration={duration}"],
         stdout=subprocess.PIPE,

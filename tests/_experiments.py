@@ -83,7 +83,7 @@ class Running:
 
     def until(self, true: Callable[[], bool]) -> None:
         """Wait for something that the run brings about."""
-        limit = clock() + 60
+        limit = clock() + 120
         while not true():
             assert self.process.poll() is None, (self.place / "log").read_text()
             assert clock() < limit
@@ -93,7 +93,7 @@ class Running:
         """Send a signal if one is given, wait for the end, and return what came of it."""
         if number:
             self.process.send_signal(number)
-        code = self.process.wait(60)
+        code = self.process.wait(120)
         journal = self.place / "journal.json"
         return Ended(
             code,

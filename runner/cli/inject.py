@@ -5,13 +5,12 @@ from typing import Any
 
 import click
 
+from runner.cli.fault_options import fault_options
 from runner.cli.options import env_option, output_option
 from runner.cli.session import Session
 from runner.discovery import fault, names
 from runner.fault import Fault
-from runner.parameters import Parameter, parameters
 from runner.plan import plan
-from runner.selection import Selection
 
 __all__ = ["command"]
 
@@ -44,20 +43,8 @@ def _command(declared: type[Fault]) -> click.Command:
         session = Session(lambda: plan(declared, given, environment), as_json=output == "json")
         (session.detached if detach else session.foreground)()
 
-    options = [_option(parameter) for parameter in (*parameters(declared), *parameters(Selection))]
-    options.append(click.Option(["--duration"], metavar="TIME", help="How long: 90s, 2m. Default: the environment's."))
     told = sys.modules[declared.__module__].__doc__ or ""
     in_short = told.splitlines()[0].removeprefix(f"{declared.name}: ")
     built = click.command(declared.name, help=told, short_help=f"{in_short[0].upper()}{in_short[1:]}")(run)
-    built.params = [*options, *built.params]
+    built.params = [*fault_options(declared), *built.params]
     return built
-
-
-def _option(parameter: Parameter) -> click.Option:
-    kind = click.Choice(parameter.choices) if parameter.choices else _KINDS[parameter.kind]
-    default = f" Default: {parameter.default}." if parameter.default and not parameter.required else ""
-    text = f"{parameter.help[0].upper()}{parameter.help[1:]}.{default}"
-    return click.Option([parameter.option, parameter.name], type=kind, help=text)
-
-
-_KINDS: dict[type, type] = {str: str, int: int, float: float}

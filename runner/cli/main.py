@@ -15,6 +15,8 @@ _COMMANDS = {
     "inject": "Inject one fault, prove it, and see it end.",
     "faults": "List the faults that are live, or left something behind.",
     "recover": "Undo what is in the ledger.",
+    "halt": "Stop what runs, and refuse what comes until it is lifted.",
+    "plan": "Say exactly what would be touched; touches nothing.",
     "run": "Run experiments, with verdicts, exit codes and a live view.",
     "report": "Records of runs: list, show, score, compare, export and deliver them.",
     "serve": "Serve the ingestion API over a report store.",

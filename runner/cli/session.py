@@ -11,7 +11,9 @@ from typing import Any, NoReturn
 
 import click
 
-from runner.errors import Aborted, ChaosctlError, Inconclusive
+from runner.errors import Aborted, ChaosctlError, Inconclusive, Residue
+from runner.guardrails import Ruling
+from runner.guardrails.during import During
 from runner.lifecycle import Injection
 from runner.model import clock, format_duration, iso
 from runner.plan import Plan
@@ -31,14 +33,22 @@ class Session:
         self._timeline: list[dict[str, Any]] = []
         self._stop = threading.Event()
         self._on_proof: Callable[[Injection], None] = lambda _injection: None
+        self._problem: ChaosctlError | None = None
+        self._during: During | None = None
 
     def foreground(self) -> None:
         """Inject, wait, heal and record; raises what the exit code must say if it is not 0."""
         injection = Injection(self._planned(), self._stop, self._tell)
+        self._during = During(injection.plan.chosen, self._tripped)
         with self._signals():
             self._say(f"{injection.plan.fault.name} {injection.id}: {injection.plan.sentence}")
             try:
-                self._see_through(injection)
+                with self._during:
+                    self._see_through(injection)
+            except ChaosctlError as error:
+                if self._problem is None or isinstance(error, Residue):
+                    self._problem = error
+                raise self._problem from error
             finally:
                 self._record(injection)
         if self._as_json:
@@ -97,6 +107,8 @@ class Session:
         """Say what it comes to: proven and healed, or the error that says why not."""
         hits = injection.hits
         met = "how often the workload met it is not known" if hits is None else f"the workload met it {hits} times"
+        if self._problem:
+            raise self._problem
         if any(course.ended_how == "undone" for course in injection.going):
             raise Aborted("Stopped by a signal and undone at once.", f"Nothing of it is left; {met}.")
         early = [course for course in injection.going if course.ended_how == "early"]
@@ -118,7 +130,16 @@ class Session:
 
     def _tell(self, what: str, sentence: str) -> None:
         self._timeline.append({"at": clock(), "what": what, "detail": sentence})
+        if what == "armed" and self._during:
+            self._during.armed()
         self._say(f"  {what:<10}{format_duration(clock() - self._started):>7}  {sentence}")
+
+    def _tripped(self, error: ChaosctlError) -> None:
+        """End the fault because a guardrail says so; what it said first stays."""
+        if self._problem is None:
+            self._problem = error
+            self._tell("stopped", error.message)
+        self._stop.set()
 
     def _say(self, text: str) -> None:
         click.echo(text, err=self._as_json)
@@ -139,7 +160,7 @@ class Session:
         """
         from reports import spool  # noqa: PLC0415 - after the fault, where its time costs nothing
         from reports.record import Record  # noqa: PLC0415
-        from runner.origin import origin, run_id  # noqa: PLC0415
+        from runner.origin import origin, problem, run_id  # noqa: PLC0415
 
         if not injection.courses:
             return
@@ -153,12 +174,21 @@ class Session:
             "ended": clock(),
             "timeline": self._timeline,
             "faults": [injection.account()],
+            "decisions": [ruling.account() for ruling in self._decisions(injection)],
+            "residue": [self._problem.message] if isinstance(self._problem, Residue) else [],
+            "problem": problem(self._problem),
         }
         chosen = injection.plan.chosen
         try:
             spool.put(Record.model_validate(data), chosen.store_url() if chosen else "")
         except ChaosctlError as error:
             click.echo(f"chaosctl: The record of this was not kept. {error}", err=True)
+
+    def _decisions(self, injection: Injection) -> list[Ruling]:
+        during = self._during.rulings if self._during else []
+        tripped = self._problem.rulings if self._problem else ()
+        found = dict.fromkeys([*injection.rulings, *during, *tripped])
+        return sorted(found, key=lambda ruling: ruling.at)
 
 
 class _Countdown:

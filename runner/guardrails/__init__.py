@@ -5,10 +5,12 @@ Those that come before a fault rule on the environment and on a proposal; nothin
 
 from runner.config import Chosen
 from runner.guardrails import blast_radius, carrying, cluster, duration, opted_in, production, protected, windows
+from runner.guardrails.admission import Admission, admit, foresee
+from runner.guardrails.in_use import Locks
 from runner.guardrails.proposal import Proposal
 from runner.guardrails.ruling import Ruling, enforce
 
-__all__ = ["Proposal", "Ruling", "enforce", "on_environment", "on_proposal"]
+__all__ = ["Admission", "Locks", "Proposal", "Ruling", "admit", "enforce", "foresee", "on_environment", "on_proposal"]
 
 _PROPOSAL = duration, blast_radius, protected, opted_in, carrying, windows
 

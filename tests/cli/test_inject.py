@@ -12,7 +12,7 @@ import pytest
 from reports import spool
 from reports.record import Record
 from runner import ledger
-from runner.model import Command, clock
+from runner.model import clock
 from tests._cli import CHAOSCTL, Said, Speaker, chaosctl, started
 from tests._network import Network
 from tests._nft import stand_in
@@ -218,17 +218,3 @@ def test_help_names_every_parameter_with_its_default(say: Speaker) -> None:
         assert part in shown
     assert "Default: timeout." in shown
     assert "Breaks: every lookup of the name" in shown
-
-
-def test_two_faults_at_one_target_are_two(net: Network) -> None:
-    """Each has its own table, and undoing one leaves the other."""
-    one = detached(net, "--duration=1h").out.splitlines()[-1]
-    two = chaosctl("inject", "network-dns", "--target=mysql", f"--on={net.client.name}", "--duration=1h", "--detach")
-    other = two.out.splitlines()[-1]
-    assert sorted(left(net.client)) == sorted([one, other])
-    assert chaosctl("recover", one).code == 0
-    assert left(net.client) == [other]
-    assert "status: NOERROR" in net.dig("redis-cluster.payment.svc.cluster.local")
-    assert "no servers could be reached" in net.dig("mysql.payment.svc.cluster.local")
-    assert chaosctl("recover", other).code == 0
-    assert net.client.run(Command(("nft", "list", "ruleset"))) == ""

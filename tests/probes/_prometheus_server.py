@@ -123,12 +123,24 @@ class Job:
 
 @contextmanager
 def running(
-    folder: Path, jobs: Sequence[Job], rules: Mapping[str, str] | None = None, web: Mapping[str, Any] | None = None
+    folder: Path,
+    jobs: Sequence[Job],
+    rules: Mapping[str, str] | None = None,
+    web: Mapping[str, Any] | None = None,
+    alerts: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Run Prometheus, yield its URL; `rules` maps recorded names to expressions, `web` is its web configuration."""
+    """Run Prometheus, yield its URL; `rules` maps recorded names to expressions, `web` is its web configuration.
+
+    `alerts` maps the names of critical alerts to theirs.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     recorded = [{"record": name, "expr": expression} for name, expression in (rules or {}).items()]
     groups = [{"name": "recorded", "interval": "2s", "rules": recorded}] if recorded else []
+    critical = [
+        {"alert": name, "expr": expression, "labels": {"severity": "critical"}}
+        for name, expression in (alerts or {}).items()
+    ]
+    groups += [{"name": "critical", "interval": "1s", "rules": critical}] if critical else []
     _write(folder / "rules.yml", {"groups": groups})
     _write(folder / "prometheus.yml", {"rule_files": ["rules.yml"], "scrape_configs": [job.config() for job in jobs]})
     _write(folder / "web.yml", dict(web or {}))

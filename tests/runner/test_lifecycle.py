@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from reports.record import FaultRecord
-from runner import ledger, lifecycle
+from runner import ledger, lifecycle, together
 from runner.discovery import fault
 from runner.errors import Aborted, CommandFailed, Inconclusive, Missing, Residue, UsageError
 from runner.lifecycle import action
@@ -191,7 +191,7 @@ def test_interruption_lets_no_command_overtake_the_undoing(
 
     One at a time here, so that the second target is still waiting for its turn.
     """
-    monkeypatch.setattr(lifecycle, "_AT_ONCE", 1)
+    monkeypatch.setattr(together, "AT_ONCE", 1)
     log = tmp_path / "log"
     use(
         monkeypatch,

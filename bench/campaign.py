@@ -1,0 +1,74 @@
+"""Two hundred injections over all faults, struck at random moments: none live past its deadline, none left behind."""
+
+import os
+import platform
+import random
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+from runner.discovery import names
+from tests._campaign import moments
+from tests._strikes import CASES, LATE, STRIKES, Case, Outcome, struck
+
+_AT_ONCE = 4
+_LASTS = 2.0
+
+
+def main() -> None:
+    """Run it and print its table; `CAMPAIGN` is how many, `CAMPAIGN_SEED` repeats one. Fails on any violation."""
+    number = int(os.environ.get("CAMPAIGN", "200"))
+    seed = int(os.environ.get("CAMPAIGN_SEED", time.time_ns() % 1_000_000))
+    cases = [case for case in CASES if case.fault in names()]
+    begun = time.monotonic()
+    outcomes = run(cases, number, seed)
+    print(_head(number, seed, time.monotonic() - begun))
+    _table(outcomes)
+    left_out = sorted(set(names()) - {case.fault for case in cases})
+    print(f"\nNot in it: {', '.join(left_out) or 'none'}.")
+    wrong = [f"{each.fault}, {each.strike}, {each.when}: {told}" for each in outcomes for told in each.wrong]
+    print(
+        "\n".join(wrong) or f"No fault was found live more than {LATE * 1000:.0f} ms past its deadline, and none left."
+    )
+    if wrong:
+        sys.exit(1)
+
+
+def run(cases: list[Case], number: int, seed: int) -> list[Outcome]:
+    """Strike so many injections, four at a time; faults, strikes and moments are mixed by the seed."""
+    chosen = random.Random(seed)  # noqa: S311 - a campaign, not secrets
+    plan = [
+        (cases[position % len(cases)], chosen.choice(list(STRIKES)), moment)
+        for position, moment in enumerate(moments(seed, number, _LASTS))
+    ]
+    chosen.shuffle(plan)
+    with tempfile.TemporaryDirectory(prefix="campaign-") as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
+        doing = [pool.submit(struck, *each, Path(folder) / str(place)) for place, each in enumerate(plan)]
+        return [done.result() for done in doing]
+
+
+def _head(number: int, seed: int, took: float) -> str:
+    machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Linux {platform.release()}"
+    return f"{datetime.now(UTC):%Y-%m-%d}, {machine}; {number} injections, seed {seed}, {took / 60:.1f} min\n"
+
+
+def _table(outcomes: list[Outcome]) -> None:
+    print("| fault | strike | injections | live when struck | last seen live, after its deadline | late | left |")
+    print("|---|---|---|---|---|---|---|")
+    for fault in dict.fromkeys(each.fault for each in outcomes):
+        for strike in STRIKES:
+            those = [each for each in outcomes if (each.fault, each.strike) == (fault, strike)]
+            if those:
+                print(_row(fault, strike, those))
+
+
+def _row(fault: str, strike: str, those: list[Outcome]) -> str:
+    seen = [each.last_live for each in those if each.last_live is not None]
+    last = f"{max(seen) * 1000:+.0f} ms" if seen else "-"
+    late = sum("after its deadline" in told for each in those for told in each.wrong)
+    left = sum("residue" in told for each in those for told in each.wrong)
+    live = sum(each.live for each in those)
+    return f"| {fault} | {strike} | {len(those)} | {live} | {last} | {late} | {left} |"

@@ -1,0 +1,34 @@
+"""The global halt, as its file."""
+
+from pathlib import Path
+
+from runner.errors import Refused
+from runner.guardrails import enforce, halt
+
+
+def test_halt_holds_until_it_is_lifted(state: Path) -> None:
+    assert halt.declared() is None
+    assert halt.HaltGuard().look() is None
+    called = halt.declare("the shop is down")
+    assert halt.declared() == called
+    [ruling] = halt.rule()
+    assert not ruling.allowed
+    assert "called a halt at 20" in ruling.reason
+    assert "the shop is down. Nothing is injected until it is lifted." in ruling.reason
+    stopped = halt.HaltGuard().look()
+    assert stopped
+    assert (stopped.exit_code, "healed at once" in stopped.message) == (5, True)
+    assert halt.lift() == called
+    assert halt.lift() is None
+    assert enforce(halt.rule())[0].allowed
+
+
+def test_file_that_cannot_be_read_is_a_halt_all_the_same(state: Path) -> None:
+    state.mkdir(parents=True)
+    (state / "halt.json").write_text("{")
+    assert halt.HaltGuard().look()
+    [ruling] = halt.rule()
+    assert isinstance(ruling.error(), Refused)
+    assert f"{state}/halt.json cannot be read" in ruling.reason
+    assert halt.lift()
+    assert halt.declared() is None
