@@ -11,11 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from runner.discovery import names
-from tests._campaign import moments
 from tests._strikes import CASES, LATE, STRIKES, Case, Outcome, struck
 
 _AT_ONCE = 4
-_LASTS = 2.0
 
 
 def main() -> None:
@@ -40,10 +38,10 @@ def main() -> None:
 def run(cases: list[Case], number: int, seed: int) -> list[Outcome]:
     """Strike so many injections, four at a time; faults, strikes and moments are mixed by the seed."""
     chosen = random.Random(seed)  # noqa: S311 - a campaign, not secrets
-    plan = [
-        (cases[position % len(cases)], chosen.choice(list(STRIKES)), moment)
-        for position, moment in enumerate(moments(seed, number, _LASTS))
-    ]
+    plan = []
+    for position in range(number):
+        case = cases[position % len(cases)]
+        plan.append((case, chosen.choice(list(STRIKES)), case.moment(seed, position)))
     chosen.shuffle(plan)
     with tempfile.TemporaryDirectory(prefix="campaign-") as folder, ThreadPoolExecutor(_AT_ONCE) as pool:
         doing = [pool.submit(struck, *each, Path(folder) / str(place)) for place, each in enumerate(plan)]

@@ -48,10 +48,10 @@ def held(lock: Path) -> bool:
         os.close(handle)
 
 
-def unwritable(directory: Path, error: OSError) -> Missing:
-    """Return the error for a ledger that cannot be written."""
+def unwritable(directory: Path, error: OSError, what: str = "The ledger") -> Missing:
+    """Return the error for a ledger, or what else is kept beside it, that cannot be written."""
     return Missing(
-        f"The ledger {directory} cannot be written: {error.strerror}. Nothing is injected without an entry there.",
+        f"{what} {directory} cannot be written: {error.strerror}. Nothing is injected without an entry there.",
         "Make room or give permission there, or set XDG_STATE_HOME to a place that can be written.",
     )
 

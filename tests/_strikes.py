@@ -6,16 +6,14 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner import ledger
 from runner.entry import Entry, parsed
-from runner.errors import ChaosctlError
 from runner.lock import held
 from runner.model import State, clock
-from tests._campaign import Moment, Run, running
+from tests._campaign import Moment, Run, moments, running
 from tests._network import Network, network
 
 __all__ = ["CASES", "LATE", "STRIKES", "Case", "Outcome", "struck"]
@@ -23,17 +21,21 @@ __all__ = ["CASES", "LATE", "STRIKES", "Case", "Outcome", "struck"]
 LATE = 0.1
 """How long after its deadline a fault may still be found live, seconds."""
 
-_LASTS = 2.0
 _PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
 class Case:
-    """A fault with its arguments; `process` is a program that runs at the target for it to act on."""
+    """A fault with its arguments and seconds; `process` is a program that runs at the target for it to act on."""
 
     fault: str
     arguments: tuple[str, ...] = ()
     process: tuple[str, ...] = ()
+    lasts: float = 2.0
+
+    def moment(self, seed: int, position: int) -> Moment:
+        """Return one of the moments of its life; positions next to each other are in different parts of it."""
+        return moments(seed, position + 1, self.lasts)[position]
 
 
 @dataclass
@@ -50,7 +52,8 @@ class Outcome:
 
 CASES = (
     Case("network-dns", ("--target=redis-cluster",)),
-    Case("network-partition", ("--to=10.99.7.2/32",)),
+    Case("network-partition", ("--target=10.99.7.2",)),
+    Case("network-rate", ("--target=10.99.7.2", "--rate=1mbit"), lasts=4.0),
     Case("process-stop", ("--process=sleep",), ("sleep", "600")),
 )
 """The faults that this machine can have in a namespace of its own; a campaign leaves out those that are not there."""
@@ -102,14 +105,16 @@ def struck(case: Case, strike: str, moment: Moment, place: Path) -> Outcome:
 
 def _struck(case: Case, strike: str, moment: Moment, net: Network, place: Path) -> Outcome:
     outcome = Outcome(case.fault, strike, moment.after or "start")
-    with running(net, place, f"{_LASTS:g}s", moment.slow, case.fault, case.arguments) as run:
+    with running(net, place, f"{case.lasts:g}s", moment.slow, case.fault, case.arguments) as run:
         run.reach(moment)
         STRIKES[strike](run)
         dead = clock()
     for path in _entries(place):
-        _watch(path, run, dead, outcome)
+        _watch(path, run, dead, case.lasts, outcome)
     if strike == "SIGTERM" and run.fault_id and run.process.returncode not in (0, 5):
         outcome.wrong.append(f"SIGTERM ended it with {run.process.returncode}: {''.join(run.steps)}")
+    if any(sign in line for line in run.steps for sign in ("bug of ours", "Traceback")):
+        outcome.wrong.append(f"it said: {''.join(run.steps)}")
     recovered = run.chaosctl("recover", "--all")
     if recovered.returncode:
         outcome.wrong.append(f"recover ended with {recovered.returncode}: {recovered.stderr}")
@@ -118,11 +123,10 @@ def _struck(case: Case, strike: str, moment: Moment, net: Network, place: Path) 
     return outcome
 
 
-def _watch(path: Path, run: Run, dead: float, outcome: Outcome) -> None:
+def _watch(path: Path, run: Run, dead: float, lasts: float, outcome: Outcome) -> None:
     """See one fault that the ledger knows end by itself, at its own targets by its own checks.
 
-    Where the run could not tell its deadline any more, that is counted from the last moment at which a command of it
-    was at work.
+    Where the run could not tell its deadline any more, that is counted from when the last command of it was at work.
     """
     entry = parsed(path.read_text())
     if entry.closed:
@@ -131,7 +135,7 @@ def _watch(path: Path, run: Run, dead: float, outcome: Outcome) -> None:
         threading.Event().wait(0.01)
         dead = clock()
     told = any(line.split()[:1] == ["armed"] for line in run.steps)
-    deadline = entry.deadline if told else dead + _LASTS
+    deadline = entry.deadline if told else dead + lasts
     outcome.live = _live(entry)
     while (begun := clock()) < deadline + LATE + 0.5:
         if _live(entry):
@@ -145,11 +149,7 @@ def _watch(path: Path, run: Run, dead: float, outcome: Outcome) -> None:
 
 def _live(entry: Entry) -> bool:
     """Whether the fault is live at any of its targets; one that is gone has none."""
-    for site in entry.sites:
-        with suppress(ChaosctlError):
-            if ledger.state(site) is State.LIVE:
-                return True
-    return False
+    return any(ledger.state(site) is State.LIVE for site in entry.sites)
 
 
 def _open(place: Path) -> list[str]:

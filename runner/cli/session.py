@@ -162,7 +162,7 @@ class Session:
         from reports.record import Record  # noqa: PLC0415
         from runner.origin import origin, problem, run_id  # noqa: PLC0415
 
-        if not injection.courses:
+        if not any(course.before for course in injection.courses):
             return
         data = {
             "run": run_id(injection.plan.fault.name, self._started),

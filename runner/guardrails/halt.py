@@ -44,7 +44,7 @@ def declare(reason: str) -> Halt:
             os.fsync(file.fileno())
         draft.rename(path)
     except OSError as error:
-        raise unwritable(path.parent, error) from error
+        raise unwritable(path.parent, error, "The state directory") from error
     return halt
 
 
@@ -64,7 +64,7 @@ def lift() -> Halt | None:
     try:
         _path().unlink(missing_ok=True)
     except OSError as error:
-        raise unwritable(_path().parent, error) from error
+        raise unwritable(_path().parent, error, "The state directory") from error
     return found
 
 

@@ -1,5 +1,6 @@
 """The command line as a whole: what it says to a person whose command cannot be meant, or must not be done."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -147,16 +148,20 @@ def test_state_directory_that_cannot_be_written_is_told_before_anything_is_done(
         said = say(*DNS, "--target=redis-cluster", f"--on={net.client.name}")
     assert said.code == 4
     assert "Traceback" not in said.err
-    assert f"The ledger {tmp_path}/file/chaosctl/ledger cannot be written: Not a directory." in said.err
+    assert f"The folder of locks {tmp_path}/file/chaosctl/in-use cannot be written: Not a directory." in said.err
     assert "Nothing is injected without an entry there." in said.err
     assert "set XDG_STATE_HOME to a place that can be written" in said.err
 
 
 @pytest.mark.parametrize("where", ["local", "the namespace"])
-def test_user_who_is_not_root_is_told(net: Network, where: str) -> None:
+def test_user_who_is_not_root_is_told(net: Network, where: str, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    own.chmod(0o777)
     target = "local" if where == "local" else net.client.name
     argv = [*AS_NOBODY, CHAOSCTL, *DNS, "--target=redis-cluster", f"--on={target}"]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "XDG_STATE_HOME": str(own)}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environment)
     said = Said(done.returncode, done.stdout, done.stderr)
     assert said.code == 4
     assert ("was not permitted" in calm(said)) or ("could not be entered" in said.err)

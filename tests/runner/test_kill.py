@@ -4,16 +4,20 @@ import os
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from runner.discovery import names
 from runner.model import clock
 from tests._campaign import Moment, Run, campaign, moments, running
 from tests._cli import CHAOSCTL
 from tests._network import Network
 from tests._nft import stand_in
 from tests._scratch import left
+from tests._strikes import CASES, STRIKES, struck
 
 SEED = 20260131
 LATE = 0.1
@@ -128,3 +132,18 @@ def test_fault_of_a_detached_run_ends_in_time_though_that_run_is_killed(net: Net
     assert run.resolves()
     assert run.chaosctl("recover", "--all").returncode == 0
     assert run.left() == []
+
+
+@pytest.mark.timeout(400)
+def test_any_fault_struck_in_any_way_ends_in_time_and_leaves_nothing(no_leaks: None, tmp_path: Path) -> None:
+    """The campaign of bench/ in short: every strike, and every fault that this machine can have in a namespace."""
+    cases = [case for case in CASES if case.fault in names()]
+    rounds = [
+        (cases[n % len(cases)], strike, cases[n % len(cases)].moment(SEED, n)) for n, strike in enumerate(STRIKES)
+    ]
+    rounds += [(replace(case, lasts=6.0), "SIGKILL of its group", Moment("armed", 0.0, slow=False)) for case in cases]
+    with ThreadPoolExecutor(4) as pool:
+        doing = [pool.submit(struck, *each, tmp_path / str(place)) for place, each in enumerate(rounds)]
+        outcomes = [done.result() for done in doing]
+    assert [told for outcome in outcomes for told in outcome.wrong] == []
+    assert {outcome.fault for outcome in outcomes if outcome.live} == {case.fault for case in cases}
