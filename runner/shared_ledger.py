@@ -4,6 +4,7 @@ A fault at targets in a cluster must be found, and undone, after the machine tha
 """
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from runner.cluster import Cluster, cluster
@@ -49,7 +50,11 @@ def leftovers(chosen: Chosen) -> tuple[Entry, ...]:
     at = cluster(chosen.name, chosen.environment.kubernetes)
     space = f"/api/v1/namespaces/{at.pinned.namespace}"
     found = at.items(f"{space}/pods", labelSelector=f"{pods.OURS},{pods.COMPONENT}=node-pod").items
-    return tuple(_leftover(at, space, pod) for pod in found if pod["status"].get("phase") in _ENDED)
+    sessions: dict[str, Entry] = {}
+    for entry in (_leftover(at, space, pod) for pod in found if pod["status"].get("phase") in _ENDED):
+        known = sessions.get(entry.id)
+        sessions[entry.id] = replace(entry, sites=known.sites + entry.sites) if known else entry
+    return tuple(sessions.values())
 
 
 def _leftover(at: Cluster, space: str, pod: dict[str, Any]) -> Entry:
@@ -63,7 +68,7 @@ def _leftover(at: Cluster, space: str, pod: dict[str, Any]) -> Entry:
         checks=(Check(Command(("api", "GET", path)), live='"phase": "Running"', absent="not found"),),
     )
     site = Site(node.name, node.identity(), steps)
-    sentence = f"a node pod on {node.node} was left behind"
+    sentence = "node pods were left behind"
     return Entry(session, "node-pod", sentence, at.environment, "a runner that is gone", 0.0, 0.0, (site,))
 
 
