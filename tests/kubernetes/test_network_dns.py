@@ -1,0 +1,120 @@
+"""network-dns on a real cluster: every pod of a namespace, from inside each of them, by any machine's ledger."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.zone import ETCD
+from runner.errors import Unreachable
+from runner.model import clock
+from tests._cli import chaosctl, started
+from tests._inject import healed, injected
+from tests._kubernetes import PAYMENT, RESOLVERS, execute, here, left, pod, running
+from tests._kubernetes import until as eventually
+
+LINE = "inject", "network-dns", "--namespace=payment", "--target=redis-cluster"
+
+
+@pytest.fixture
+def nothing_left(kube: Any) -> Iterator[None]:
+    """Assert that the cluster is as it was."""
+    yield
+    assert eventually("nothing of ours", lambda: not left())
+
+
+def test_every_pod_of_the_namespace_loses_the_name(nothing_left: None) -> None:
+    """The user's own line, shorter; a pod with its node's own network is left out, and named."""
+    with pod("on-host", "resolvers", "on-host", hostNetwork=True):
+        pods = len([each for each in here().items(PAYMENT).items if not each["spec"].get("hostNetwork")])
+        done = chaosctl(*LINE, "--duration=20s", "--output=json")
+    assert done.code == 0, done.err
+    account = json.loads(done.out)
+    assert f"{pods} pods in payment cannot resolve redis-cluster for 20s" in done.err
+    assert len(account["targets"]) >= pods
+    assert all(target["ended_how"] == "deadline" for target in account["targets"])
+    assert sum(target["hits"] for target in account["targets"]) > 0
+    assert "Left out, because their network is the node's own (hostNetwork): on-host." in account["notes"]
+
+
+def test_all_resolvers_are_fooled_and_newcomers_too(nothing_left: None) -> None:
+    with pod("asks", "resolvers", "asks"):
+        for resolver, argv in RESOLVERS.items():
+            assert execute("asks", *argv, "redis-cluster.payment.svc.cluster.local")[0], resolver
+        made = injected("network-dns", target="redis-cluster", where="", namespace="payment", duration="120s")
+        try:
+            for resolver, argv in RESOLVERS.items():
+                succeeded, said = execute("asks", *argv, "redis-cluster.payment.svc.cluster.local")
+                assert not succeeded, f"{resolver} still resolves it: {said}"
+                assert execute("asks", *argv, "mysql.payment.svc.cluster.local")[0], resolver
+            [gone] = running("payment-stale")[:1]
+            here().delete(f"{PAYMENT}/{gone['metadata']['name']}", gracePeriodSeconds=0)
+            eventually("the newcomer", lambda: any("took it" in note for note in made.account()["notes"]))
+        finally:
+            healed(made)
+        told = {target["target"]: target["ended_how"] for target in made.account()["targets"]}
+        assert told[f"pod:{here().environment}/payment/{gone['metadata']['name']}"] == "gone"
+        for resolver, argv in RESOLVERS.items():
+            assert execute("asks", *argv, "redis-cluster.payment.svc.cluster.local")[0], resolver
+
+
+def test_another_machine_sees_and_undoes_what_a_killed_runner_left(nothing_left: None, tmp_path: Path) -> None:
+    with started(*LINE, "--selector=app=payment-pooled", "--replicas=all", "--duration=300s") as runner:
+        assert runner.stdout
+        assert any("effective" in line for line in runner.stdout)
+        os.killpg(runner.pid, signal.SIGKILL)
+
+    def there(*words: str) -> Any:
+        done = chaosctl(*words, "--output=json", XDG_STATE_HOME=str(tmp_path / "elsewhere"))
+        assert done.code == 0, done.err
+        return json.loads(done.out)
+
+    [live] = [fault for fault in there("faults") if fault["state"] == "live"]
+    assert live["fault"] == "network-dns"
+    assert live["deadline"] > clock() + 60
+    eventually("the end of its node pods", lambda: any(found["fault"] == "node-pod" for found in there("faults")))
+    assert live["id"] in there("recover", "--all")["undone"]
+    assert there("faults") == []
+
+
+def test_fault_ends_on_time_while_the_api_server_is_away(kube: Any) -> None:
+    """What ends it is in the kernel; that it ended, and that nothing is left, is seen when the API server is back."""
+    [one] = running("payment-pooled")[:1]
+    where = f"pod:payment/{one['metadata']['name']}"
+    made = injected("network-dns", target="redis-cluster", where=where, duration="25s")
+    held = kube.node("control-plane") / "held" / "kube-apiserver"
+    held.touch()
+    try:
+        os.kill(_api_server(kube.lab.address(ETCD)), signal.SIGKILL)
+        eventually("the API server's end", _is_away)
+        made.wait()
+    finally:
+        held.unlink()
+    eventually("the API server", lambda: not _is_away())
+    made.finish()
+    assert made.healed
+    assert made.courses[0].ended_how == "deadline"
+    assert eventually("nothing of ours", lambda: not left())
+
+
+def _api_server(etcd: str) -> int:
+    """Return the process of the API server that has that etcd."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            argv = (process / "cmdline").read_bytes()
+            if argv.startswith(b"kube-apiserver\0") and f"--etcd-servers=http://{etcd}:".encode() in argv:
+                return int(process.name)
+    raise AssertionError("no API server runs")
+
+
+def _is_away() -> bool:
+    try:
+        here().get("/version")
+    except Unreachable:
+        return True
+    return False

@@ -1,0 +1,71 @@
+"""node-heartbeat-loss on a real cluster, both variants, with the account of what happened when."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from actions.node_heartbeat_loss import NodeHeartbeatLoss
+from runner.errors import ChaosctlError, Inconclusive, Refused
+from runner.model import Sight
+from runner.plan import plan
+from tests._inject import injected
+from tests._kubernetes import here, left
+
+
+@pytest.fixture
+def nothing_left(kube: Any) -> Iterator[None]:
+    """Assert that the cluster is as it was."""
+    yield
+    assert left() == []
+
+
+@pytest.mark.timeout(300)
+def test_heartbeats_are_lost_until_the_moment_in_the_policy(nothing_left: None) -> None:
+    made = injected("node-heartbeat-loss", node="worker-03", duration="75s")
+    assert any(name.startswith("configmaps/heartbeat-loss-") for name in left())
+    assert not any(name.startswith("pods/") for name in left()), "it needs no access to the node"
+    made.wait()
+    made.finish()
+    [course] = made.courses
+    assert course.achieved
+    account = course.achieved.evidence
+    assert account["steps"]["unknown"] > course.committed + 30  # type: ignore[operator]
+    assert account["endpoints"]
+    assert made.hits
+    assert (course.ended_how, course.errors) == ("deadline", [])
+    assert course.after
+    assert course.after.sight is Sight.ABSENT
+    assert course.after.evidence["steps"]["untainted"] > course.ended  # type: ignore[operator]
+    assert "none is" in made.account()["notes"][0]
+
+
+@pytest.mark.timeout(300)
+def test_partition_is_the_kernels_and_pods_still_reach_the_api_server(nothing_left: None) -> None:
+    made = injected("node-heartbeat-loss", node="worker-03", variant="partition", cut="reject", duration="25s")
+    assert any(name.startswith("pods/chaosctl-") for name in left())
+    made.wait()
+    made.finish()
+    assert made.healed
+    assert made.courses[0].ended_how == "deadline"
+    assert "nothing but its lease will show" in made.account()["notes"][0]
+
+
+def test_node_that_carries_the_clusters_dns_is_refused_unless_it_is_named(kube: Any) -> None:
+    dns = here().items("/api/v1/namespaces/kube-system/pods", None, labelSelector="k8s-app=kube-dns").items
+    node = dns[0]["spec"]["nodeName"]
+    with pytest.raises(Refused, match=r"carries .*kube-dns"):
+        plan(NodeHeartbeatLoss, {"node": node, "duration": "60s"})
+    assert plan(NodeHeartbeatLoss, {"node": node, "allow_node": node, "duration": "60s"}).selected.who == node
+
+
+def test_node_that_is_not_there_is_inconclusive(kube: Any) -> None:
+    with pytest.raises(Inconclusive, match=r"There is no node worker-99.*worker-01"):
+        plan(NodeHeartbeatLoss, {"node": "worker-99", "duration": "60s"})
+
+
+def test_without_the_policy_it_says_who_installs_it(kube: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("actions.node_heartbeat_loss._POLICY", "/apis/apps/v1/namespaces/default/deployments/none")
+    with pytest.raises(ChaosctlError, match=r"not installed.*kubectl apply"):
+        injected("node-heartbeat-loss", node="worker-03", duration="60s")
+    assert left() == []
