@@ -36,7 +36,7 @@ def test_heartbeats_are_lost_until_the_moment_in_the_policy(nothing_left: None) 
     assert (course.ended_how, course.errors) == ("deadline", [])
     assert course.after
     assert course.after.sight is Sight.ABSENT
-    assert course.after.evidence["steps"]["untainted"] > course.ended  # type: ignore[operator]
+    assert course.after.evidence["steps"]["untainted"] > course.ended
     assert "none is" in made.account()["notes"][0]
 
 
