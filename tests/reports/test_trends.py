@@ -72,6 +72,11 @@ def test_a_slow_decline_is_found_by_the_last_5_against_the_28_before() -> None:
     assert (len(told.before), len(told.after)) == (28, 5)
 
 
+def test_fewer_failures_than_before_are_no_decline() -> None:
+    (told,) = found([*[RED] * 29, *[GREEN] * 4])
+    assert (told.kind, told.p) == (Kind.NOISE, 1.0)
+
+
 def test_the_more_cells_the_less_chance_passes_for_news() -> None:
     """The same p that is news in one cell is none among forty of which the others do nothing."""
     before: list[float | None] = [GREEN] * 28

@@ -97,3 +97,25 @@ def test_traffic_that_cannot_be_had_is_an_error() -> None:
     promise = Extension(name="chaosctl", events=Events(all="up", bad="up"))
     with pytest.raises(ChaosctlError):
         traffic(promise, 0.0, 1.0)
+
+
+def test_an_invariant_is_marked_as_one_in_the_record() -> None:
+    promise = Extension(name="chaosctl", hard=(), invariants=("it is calm",))
+    [follower] = followers(experiment(probes=(calm(),)), {}, {}, promise)
+    assert {name: follower.account(0.0)[name] for name in ("hard", "invariant")} == {"hard": False, "invariant": True}
+
+
+def test_bad_events_are_those_that_were_not_counted_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The counters are a stand-in here; tests/probes reads them from a real Prometheus."""
+    counted = {
+        "all_query": "all",
+        "bad_query": "good",
+        "start": 0.0,
+        "offsets": [1.0, 2.0],
+        "all": [5, 3],
+        "bad": [4, 4],
+    }
+    monkeypatch.setattr("probes.prometheus.events", lambda *_: counted)
+    found = traffic(Extension.model_validate({"name": "chaosctl", "slo": {"total": "all", "good": "good"}}), 0.0, 2.0)
+    assert found is not None
+    assert (found["bad_query"], found["all"], found["bad"]) == ("all - good", [5, 3], [1, 0.0])

@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from runner.config import Chosen, Environment
-from runner.origin import origin, run_id, user
+from runner.errors import UsageError
+from runner.origin import LABELS, labels, origin, run_id, user
 
 
 def test_run_ids_sort_by_start_say_what_ran_and_are_never_twice() -> None:
@@ -40,3 +41,16 @@ def test_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(getpass, "getuser", nameless)
     assert user() == f"uid {os.getuid()}"
+
+
+def test_labels_say_what_ran_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LABELS, "git=4f2a9c1, image.api=registry:5000/api:1.4.2@sha256=ab")
+    assert origin("x", None)["labels"] == {"git": "4f2a9c1", "image.api": "registry:5000/api:1.4.2@sha256=ab"}
+    monkeypatch.delenv(LABELS)
+    assert origin("x", None)["labels"] == {}
+
+
+@pytest.mark.parametrize("wrong", ["git", "=4f2a", "git=", "a=1,b"])
+def test_what_is_no_label_is_refused(wrong: str) -> None:
+    with pytest.raises(UsageError, match="is not a label"):
+        labels(wrong)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runner import lifecycle, progress
-from runner.errors import Aborted, CommandFailed, Inconclusive, Missing, UsageError
+from runner.errors import Aborted, CommandFailed, Inconclusive, InvalidFile, Missing, UsageError
 from runner.experiment import Extension
 from runner.model import Outcome, Sample, clock
 from runner.plan import read
@@ -212,6 +212,13 @@ def test_watchdog_that_was_ended_does_nothing(namespace: Netns) -> None:
     lifecycle.stopping.set()
     assert not interrupted.wait(0.6)
     made.injection.finish()
+
+
+def test_a_file_at_fault_is_kept_with_its_line() -> None:
+    run = Run("x", "chaos run")
+    run.fail(InvalidFile("experiments/x.yaml:4", "method", "no list.", "Mend it."))
+    problem = run.record({"title": "t"}, {}, {}, "")["problem"]
+    assert (problem["file"], problem["line"]) == ("experiments/x.yaml", 4)
 
 
 def test_problems_have_the_kind_of_their_exit_code() -> None:
