@@ -45,7 +45,7 @@ def images(binaries: dict[str, Path]) -> tuple[Image, ...]:
         Image(f"{REGISTRY}/coredns:lab", (_built(binaries, "coredns"),), ("/coredns",)),
         Image(
             f"{REGISTRY}/prometheus:lab",
-            (base, Layer({"usr/bin/prometheus": binaries["prometheus"]})),
+            (base, shell, Layer({"usr/bin/prometheus": binaries["prometheus"]})),
             ("/usr/bin/prometheus",),
         ),
         Image(
