@@ -17,6 +17,7 @@ class Fill(Kind):
     def __init__(self, told: dict[str, Any]) -> None:
         super().__init__(told)
         self.handle = -1
+        self.device = 0
         self.before: dict[tuple[str, ...], int] = {}
 
     def begin(self) -> None:
@@ -24,6 +25,7 @@ class Fill(Kind):
             self.handle = os.open(self.told["path"], os.O_TMPFILE | os.O_RDWR, 0o600)
         except OSError as error:
             raise Failed(f"{self.told['path']} takes no file without a name: {error.strerror}") from error
+        self.device = os.fstat(self.handle).st_dev
         self.before = self._writers()
         size, piece = 0, 1 << 30
         while piece >= 4096 and not signal.sigpending() & SIGNALS:
@@ -58,10 +60,9 @@ class Fill(Kind):
         return sum(after[key] - self.before[key] for key in after if key in self.before)
 
     def _writers(self) -> dict[tuple[str, ...], int]:
-        device = os.fstat(self.handle).st_dev
         found: dict[tuple[str, ...], int] = {}
         for pid in pids():
-            if int(pid) != os.getpid() and _opens(pid, device):
+            if int(pid) != os.getpid() and _opens(pid, self.device):
                 calls = text(f"/proc/{pid}/io").partition("syscw:")[2].split()
                 found[pid, *started(pid)] = int(calls[0]) if calls else 0
         return found

@@ -53,7 +53,7 @@ class Kind:
         raise NotImplementedError
 
     def hits(self) -> int:
-        """Return how often the workload met it, asked before the end."""
+        """Return how often the workload met it; asked after the end, so that nothing delays that."""
         raise NotImplementedError
 
 

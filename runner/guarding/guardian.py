@@ -102,16 +102,17 @@ class Guardian:
             return
         self.note(phase="live")
         early = self.wait(work, ends) if seconds else ""
-        hits = work.hits()
         work.end()
-        self.note(phase="ended", hits=hits, reason=early, ended=time.time())
+        self.note(phase="ended", reason=early, ended=time.time())
+        self.note(hits=work.hits())
 
     def wait(self, work: Kind, ends: float) -> str:
         """Return at the deadline, when told to, or when it is over before; says why that was."""
         while (left := ends - time.clock_gettime(time.CLOCK_BOOTTIME)) > 0:
-            if got := signal.sigtimedwait(SIGNALS, min(left, TICK)):
-                return "" if got.si_signo == signal.SIGALRM else "ended by request"
-            if reason := work.watch():
+            got = signal.sigtimedwait(SIGNALS, min(left, TICK))
+            if got and got.si_signo == signal.SIGALRM:
+                return ""
+            if reason := work.watch() or (got and "ended by request"):
                 return reason
         return ""
 

@@ -17,6 +17,7 @@ class Processes(Kind):
     def __init__(self, told: dict[str, Any]) -> None:
         super().__init__(told)
         self.opened: dict[int, int] = {}
+        self.waited = 0
 
     def prepare(self) -> None:
         for pid, line in self.told["processes"]:
@@ -35,6 +36,10 @@ class Processes(Kind):
         for handle in self.opened.values():
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, getattr(signal, name))
+
+    def watch(self) -> str:
+        self.waited = max(self.waited, sum(len(_waiting(pid)) for pid in self.opened))
+        return ""
 
     def end(self) -> None:
         self._reopen()
@@ -60,7 +65,7 @@ class Processes(Kind):
         """Return how many were killed, or how many sockets of those stopped have something waiting for them."""
         if not self.told["end"]:
             return len(self.opened)
-        return sum(len(_waiting(pid)) for pid in self.opened)
+        return self.waited
 
 
 def _waiting(pid: int) -> set[str]:
