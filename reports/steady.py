@@ -11,6 +11,10 @@ from runner.model import Outcome
 __all__ = ["STREAK", "Slot", "Window", "coverage", "fault_window", "samples", "slots", "steady_again", "watch_end"]
 
 STREAK = 5
+_REMEMBERED = 16
+_sampled: "dict[int, tuple[Series, list[Slot]]]" = {}
+"""The samples of the series that were looked at last: judging one run asks for them more than ten times."""
+
 _KNOWN = {Outcome.GOOD: True, Outcome.BAD: False}
 
 
@@ -45,6 +49,15 @@ def fault_window(record: Record) -> Window | None:
 
 def samples(series: Series) -> list[Slot]:
     """Return the samples in the order of time; where two share a moment, bad outweighs unknown, and unknown good."""
+    known = _sampled.get(id(series))
+    if known is None or known[0] is not series:
+        while len(_sampled) >= _REMEMBERED:
+            _sampled.pop(next(iter(_sampled), 0), None)
+        known = _sampled[id(series)] = series, _samples(series)
+    return known[1]
+
+
+def _samples(series: Series) -> list[Slot]:
     seen: dict[float, bool | None] = {}
     for offset, outcome in zip(series.offsets, series.outcomes, strict=True):
         at = round(series.start + offset, 3)
@@ -71,7 +84,7 @@ def slots(series: Series, end: float) -> list[Slot]:
     times = [series.start, *(slot.at for slot in found)]
     times.append(max(end, times[-1]) + series.interval)
     missing = [Slot(at, None) for before, after in pairwise(times) for at in _holes(before, after, series.interval)]
-    return sorted([*found, *missing], key=lambda slot: slot.at)
+    return sorted([*found, *missing], key=lambda slot: slot.at) if missing else found
 
 
 def steady_again(found: Iterable[Slot], healed: float) -> float | None:

@@ -36,6 +36,8 @@ def described(openapi: dict[str, Any]) -> dict[str, Any]:
     openapi["paths"]["/api/v1/runs"]["post"]["responses"] |= _taken(many=True)
     openapi["paths"]["/api/v1/junit"]["post"] |= {"requestBody": _junit_body()}
     openapi["paths"]["/api/v1/junit"]["post"]["responses"] |= _taken(many=False)
+    text = {"application/openmetrics-text": {"schema": {"type": "string"}}}
+    openapi["paths"]["/metrics"]["get"]["responses"]["200"] = {"description": "Metrics.", "content": text}
     openapi["components"]["schemas"] = {name: schemas[name] for name in sorted(schemas)}
     return openapi
 
