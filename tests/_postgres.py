@@ -27,6 +27,7 @@ class Postgres:
     folder: Path
     binaries: Path
     user: str
+    configured: tuple[str, ...] = _FAST
     process: subprocess.Popen[bytes] | None = None
 
     def url(self, database: str) -> str:
@@ -34,7 +35,7 @@ class Postgres:
 
     def start(self) -> None:
         """Start the server and wait until it takes a connection."""
-        settings = ["listen_addresses=", f"unix_socket_directories={self.folder}", *_FAST]
+        settings = ["listen_addresses=", f"unix_socket_directories={self.folder}", *self.configured]
         argv = [str(self.binaries / "postgres"), "-D", str(self.folder / "data")]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -87,11 +88,11 @@ def binaries() -> Path | None:
 
 
 @contextmanager
-def postgres(programs: Path) -> Iterator[Postgres]:
+def postgres(programs: Path, configured: tuple[str, ...] = _FAST) -> Iterator[Postgres]:
     """Yield a running cluster of its own; it runs as an unprivileged user, because PostgreSQL refuses root."""
     user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
     folder = Path(tempfile.mkdtemp(prefix="chaos-pg-"))
-    made = Postgres(folder, programs, user)
+    made = Postgres(folder, programs, user, configured)
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, user)

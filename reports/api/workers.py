@@ -1,6 +1,9 @@
 """Reading a bulk with all cores: judging is pure, and the records of a bulk are independent of each other."""
 
 import multiprocessing
+import os
+import select
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
@@ -19,7 +22,7 @@ class Workers:
 
     def __init__(self, processes: int) -> None:
         context = multiprocessing.get_context("forkserver")
-        self._pool = ProcessPoolExecutor(processes, context) if processes else None
+        self._pool = ProcessPoolExecutor(processes, context, _end_with, (os.getpid(),)) if processes else None
 
     def packed(self, lines: Sequence[tuple[int, bytes]], project: str) -> list[Packed | Problem]:
         """Return each line as it is kept, or what is wrong with it, in the same order."""
@@ -32,6 +35,20 @@ class Workers:
         """End the processes."""
         if self._pool:
             self._pool.shutdown(cancel_futures=True)
+
+
+def _end_with(server: int) -> None:
+    """End this process with the server, however that ends: a killed one leaves no judges behind."""
+    try:
+        handle = os.pidfd_open(server)
+    except ProcessLookupError:
+        os._exit(0)
+
+    def watch() -> None:
+        select.select([handle], [], [])
+        os._exit(0)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _packed(lines: Sequence[bytes], project: str) -> list[Packed | Problem]:

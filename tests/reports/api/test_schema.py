@@ -66,7 +66,7 @@ def test_whatever_is_sent_is_answered_as_described(shown_and_described: Any, pat
 
     @given(case=schema[path][method].as_strategy())
     @settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-    def answered(case: schemathesis.Case) -> None:
+    def answered(case: Any) -> None:
         answer = case.call(headers={"Authorization": f"Bearer {shown}"})
         case.validate_response(answer, checks=CHECKS)
         tried.append(answer.status_code)
