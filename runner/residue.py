@@ -1,6 +1,6 @@
 """What faults left behind that no ledger knows, found by its marks in the network namespaces of this machine."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
@@ -47,19 +47,33 @@ def strays() -> tuple[Entry, ...]:
     Raises what kept it from looking: that is not the same as finding nothing.
     """
     names = sorted(path.name for path in _NAMESPACES.iterdir()) if _NAMESPACES.is_dir() else []
-    return strays_at((reach("local"), *(reach(f"netns:{name}") for name in names)))
+    here = reach("local")
+    return _strays((here, *(reach(f"netns:{name}") for name in names)), _guarded(here))
 
 
 def strays_at(targets: Iterable[Target]) -> tuple[Entry, ...]:
     """Return the same for some targets only."""
+    looked = list(targets)
+    names = {at.name for at in looked}
+    machines = {at.name: at for at in (reach("local") if _is_here(at) else at for at in looked)}
+    guarded = [stray for at in machines.values() for stray in _guarded(at, names)]
+    return _strays(looked, guarded)
+
+
+def _is_here(at: Target) -> bool:
+    """Whether guardians of a target's faults run on this machine."""
+    return at.name.partition(":")[0] in ("local", "netns")
+
+
+def _strays(targets: Iterable[Target], guarded: Iterable[Entry]) -> tuple[Entry, ...]:
     known = {(entry.id, site.target) for entry in ledger.entries() for site in entry.sites}
+    ids = {fault_id for fault_id, _ in known}
     found: dict[str, Entry] = {}
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         for entry in chain.from_iterable(pool.map(_found_at, targets)):
             if (entry.id, entry.sites[0].target) not in known:
                 found[entry.id] = _joined(found.get(entry.id), entry)
-    guarded = {entry.id: entry for entry in _guarded(reach("local")) if entry.id not in {fault for fault, _ in known}}
-    return tuple({**found, **guarded}.values())
+    return tuple({**found, **{entry.id: entry for entry in guarded if entry.id not in ids}}.values())
 
 
 def _joined(one: Entry | None, other: Entry) -> Entry:
@@ -85,8 +99,8 @@ def _found_at(at: Target) -> list[Entry]:
     return [_entry(stray.id, stray.fault, stray.deadline, Site(at.name, identity, _steps(stray))) for stray in found]
 
 
-def _guarded(at: Target) -> list[Entry]:
-    """Return what guardians have noted on a machine, whichever of its network namespaces it is about."""
+def _guarded(at: Target, names: Container[str] | None = None) -> list[Entry]:
+    """Return what guardians have noted on a machine of faults at targets of these names; without any, of all."""
     identity = at.identity()
     return [
         _entry(
@@ -96,6 +110,7 @@ def _guarded(at: Target) -> list[Entry]:
             Site(at.name, identity, Steps((), guarding.removal(stray.id), (guarding.check(stray.id),))),
         )
         for stray in guarding.found(at.run(guarding.listing()))
+        if names is None or stray.target in names
     ]
 
 

@@ -99,7 +99,7 @@ class Run:
         return listed
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "XDG_STATE_HOME": str(self.place / "state")}
+        return {**os.environ, "XDG_STATE_HOME": str(self.place / "state"), "CHAOSCTL_RUN": str(self.place / "run")}
 
     def ends(self) -> tuple[float, float] | None:
         """Return between which moments the kernel will end the fault; None where it is not armed."""
@@ -136,7 +136,12 @@ def running(
         stdin=subprocess.DEVNULL,
         text=True,
         process_group=0,
-        env={**os.environ, "XDG_STATE_HOME": str(place / "state"), "PATH": path},
+        env={
+            **os.environ,
+            "XDG_STATE_HOME": str(place / "state"),
+            "CHAOSCTL_RUN": str(place / "run"),
+            "PATH": path,
+        },
     )
     made = Run(net, place, process, [])
     assert process.stdout
