@@ -18,7 +18,7 @@ _AT_ONCE = 5
 
 
 def main() -> None:
-    """Run it and print its table; `CAMPAIGN` is how many, `CAMPAIGN_SECONDS` the longest, `CAMPAIGN_SEED` repeats one."""
+    """Run it and print its table; $CAMPAIGN is how many, $CAMPAIGN_SECONDS the longest, $CAMPAIGN_SEED repeats one."""
     number = int(os.environ.get("CAMPAIGN", "200"))
     seed = int(os.environ.get("CAMPAIGN_SEED", time.time_ns() % 1_000_000))
     cases = [case for case in CASES if case.fault in names()]

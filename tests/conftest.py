@@ -66,7 +66,7 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep ledger, store and spool of each test to itself, and leave out the user's configuration."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("CHAOSCTL_RUN", str(tmp_path / "run"))
+    monkeypatch.setenv("CHAOSCTL_RUN", str(tmp_path / "guardians"))
     monkeypatch.delenv("CHAOSCTL_ENV", raising=False)
     monkeypatch.delenv("CHAOSCTL_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -78,7 +78,7 @@ def no_leaks(state: Path) -> Iterator[None]:
     """Assert afterwards that no fault, live or inert, is left in the ledger or in a namespace of these tests."""
     yield
     assert [entry.id for entry in ledger.entries()] == []
-    assert sorted((state.parent.parent / "run").glob("*")) == []
+    assert sorted((state.parent.parent / "guardians").glob("*")) == []
     assert left_behind(*(reach(path.name) for path in Path("/run/netns").glob(f"*{OURS}*"))) == []
 
 
