@@ -84,12 +84,17 @@ def test_delays_both_directions_with_jitter(line: Wire) -> None:
 
 @pytest.mark.netem
 def test_somebodys_qdiscs_stay_what_they_are_byte_for_byte(line: Wire) -> None:
-    for commands in ([], *ROOTS.values()):
+    fault = build(NetworkDelay, {"target": V4, "delay": "100ms", "interface": "wire"})
+    for number, commands in enumerate(([], *ROOTS.values())):
         with rooted(line, commands):
             before = line.qdiscs()
-            with faulted(line, "network-delay", target=V4, delay="100ms"):
-                assert line.run("tc", "-json", "qdisc", "show", "dev", "wire") in before
-                assert_later(line, V4, 0.1)
+            steps = fault.steps(line.client, f"root{number}", 600)
+            for command in steps.inject:
+                line.client.run(command)
+            assert line.run("tc", "-json", "qdisc", "show", "dev", "wire") == before.split("\n")[0] + "\n"
+            assert_later(line, V4, 0.1)
+            for command in steps.undo:
+                line.client.run(command)
             assert line.qdiscs() == before
 
 

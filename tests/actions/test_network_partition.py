@@ -13,7 +13,7 @@ from actions.network_partition import NetworkPartition
 from runner import tables
 from runner.errors import Inconclusive
 from runner.model import clock, parse_duration
-from tests._cli import chaosctl, started
+from tests._cli import Speaker, started
 from tests._inject import injection
 from tests._wire import OTHER_V4, OTHER_V6, PORTS, V4, V6, Wire, faulted
 
@@ -60,7 +60,7 @@ def test_cuts_off_one_port_of_a_range_by_one_protocol(line: Wire, direction: str
         assert len(line.pings(V4, 3)) == 3
 
 
-def test_ends_by_the_kernel_with_every_process_dead(line: Wire) -> None:
+def test_ends_by_the_kernel_with_every_process_dead(line: Wire, say: Speaker) -> None:
     argv = ["inject", "network-partition", f"--on={line.client.name}", f"--target={V4}", f"--port={HERE}"]
     with started(*argv, "--duration=4s") as run:
         assert run.stdout
@@ -76,8 +76,8 @@ def test_ends_by_the_kernel_with_every_process_dead(line: Wire) -> None:
     late = [begun for begun, done, answered in sent if not answered and begun > latest + 0.1]
     assert (early, late) == ([], [])
     assert any(not answered for _, _, answered in sent), "it was still there when everybody was dead"
-    assert f"{fault_id}  inert" in chaosctl("faults").out
-    assert chaosctl("recover", fault_id).code == 0
+    assert f"{fault_id}  inert" in say("faults").out
+    assert say("recover", fault_id).code == 0
 
 
 def _ends(line: Wire, fault_id: str) -> tuple[float, float]:
