@@ -1,4 +1,4 @@
-# make demo   a real experiment on a preprod of this machine's own, in two minutes
+# make demo   two real experiments on a preprod of this machine's own, in three minutes
 # make test   lint, types, imports, and all tests on real parts
 # make setup  what both need; repeatable
 # make kubernetes   the programs of the Kubernetes lab, once: about 20 minutes on two cores, with Go

@@ -11,6 +11,7 @@ from lab.zone import (
     DNS,
     ETCD,
     PAYMENT_API,
+    PAYMENT_LEDGER,
     PAYMENT_POOLED,
     PAYMENT_STALE,
     PROMETHEUS,
@@ -73,8 +74,15 @@ def _payment(name: str, number: int, resolves: str) -> Host:
     return Host(name, number, lambda _lab: argv, health.answers_payments, namespace="payment", metrics=8080)
 
 
+def _ledger(lab: Lab) -> tuple[str, ...]:
+    return (*_PROGRAM, "lab.payment", "ledger", str(lab.address(ETCD)))
+
+
 def _traffic(lab: Lab) -> tuple[str, ...]:
-    urls = [f"http://{lab.address(number)}:8080/pay" for number in (PAYMENT_API, PAYMENT_POOLED, PAYMENT_STALE)]
+    urls = [
+        f"http://{lab.address(number)}:8080/pay"
+        for number in (PAYMENT_API, PAYMENT_POOLED, PAYMENT_STALE, PAYMENT_LEDGER)
+    ]
     return (*_PROGRAM, "lab.traffic", *urls)
 
 
@@ -89,6 +97,7 @@ HOSTS = (
     _payment("payment-api", PAYMENT_API, "always"),
     _payment("payment-pooled", PAYMENT_POOLED, "once"),
     _payment("payment-stale", PAYMENT_STALE, "stale"),
+    Host("payment-ledger", PAYMENT_LEDGER, _ledger, health.answers_payments, namespace="ledger", metrics=8080),
     Host("traffic", TRAFFIC, _traffic, health.has_traffic, scrapes=3),
 )
 

@@ -52,7 +52,7 @@ def _environment(lab: Lab) -> Mapping[str, Any]:
     return {
         "hosts": {host.name: _host(lab, host) for host in HOSTS if host.namespace},
         "prometheus": {"url": f"http://{lab.address(PROMETHEUS)}:9090"},
-        "etcd": {"endpoints": [f"http://{lab.address(ETCD)}:2379"]},
+        "etcd": {"endpoints": [f"http://{lab.address(ETCD)}:2379"], "clients": ["payment-ledger"]},
     }
 
 

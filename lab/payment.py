@@ -1,13 +1,17 @@
-"""The payment service of the lab, in three makes that differ in how they find redis-cluster.
+"""The payment service of the lab, in four makes; three differ in how they find redis-cluster.
 
     always   resolves the name for every payment: while it does not resolve, payments fail (payment-api)
     once     resolves it until it worked once, and keeps its connections (payment-pooled)
     stale    resolves it for every payment, and falls back to the last address it got (payment-stale)
+    ledger   needs no redis-cluster: a payment is made once etcd has it (payment-ledger)
 
-GET /pay answers 200 or 503, GET /metrics what Prometheus scrapes. Usage: python -m lab.payment always|once|stale
+GET /pay answers 200 or 503, GET /metrics what Prometheus scrapes.
+Usage: python -m lab.payment always|once|stale, or python -m lab.payment ledger ADDRESS
 """
 
+import json
 import queue
+import secrets
 import socket
 import socketserver
 import sys
@@ -15,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -97,10 +102,35 @@ def pooled() -> Pay:
     return pay
 
 
-MAKES: dict[str, Callable[[], Pay]] = {
+def ledger(address: str) -> Pay:
+    """Return a payment that is written to etcd, over kept connections to the gateway that etcd has for HTTP."""
+    idle: queue.LifoQueue[HTTPConnection] = queue.LifoQueue()
+
+    def pay() -> None:
+        try:
+            taken = idle.get_nowait()
+        except queue.Empty:
+            taken = HTTPConnection(address, 2379, timeout=BUDGET)
+        entry = {"key": "L3BheW1lbnRz", "value": secrets.token_hex(8)}  # base64 of /payments, and of something
+        try:
+            taken.request("POST", "/v3/kv/put", json.dumps(entry))
+            answer = taken.getresponse()
+            answer.read()
+        except (OSError, HTTPException) as error:
+            taken.close()
+            raise ConnectionError(f"etcd did not take it: {error}") from error
+        if answer.status != 200:
+            raise ConnectionError(f"etcd answered {answer.status}")
+        idle.put(taken)
+
+    return pay
+
+
+MAKES: dict[str, Callable[..., Pay]] = {
     "always": lambda: connecting(resolve),
     "once": pooled,
     "stale": lambda: connecting(stale()),
+    "ledger": ledger,
 }
 
 
@@ -156,14 +186,14 @@ class Server(socketserver.ThreadingTCPServer):
         self.pay = pay
 
 
-def main(make: str) -> None:
+def main(make: str, *arguments: str) -> None:
     """Serve payments of that make on port 8080 until ended."""
     disable_created_metrics()  # type: ignore[no-untyped-call] # the library has no annotation there
     for code in (200, 503):
         Handler.requests.labels(code)
-    with Server(MAKES[make]()) as server:
+    with Server(MAKES[make](*arguments)) as server:
         server.serve_forever()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

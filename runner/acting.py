@@ -7,7 +7,7 @@ from importlib import import_module
 from runner.errors import ChaosctlError
 from runner.fault import Fault, Stage, Watcher
 from runner.looking import look
-from runner.model import Look, ProbeCall
+from runner.model import Look, ProbeCall, Sight
 from runner.targets import Target
 
 __all__ = ["Acting"]
@@ -54,7 +54,10 @@ class Acting:
 
     def achieved(self, since: float, until: float) -> Look | None:
         """Return what a fault that was watched came to, None for one that was not."""
-        return self._watcher.achieved(since, until) if self._watcher else None
+        try:
+            return self._watcher.achieved(since, until) if self._watcher else None
+        except ChaosctlError as error:
+            return Look(since, until, Sight.UNCLEAR, error.message)
 
     def close(self) -> None:
         """Look no more."""

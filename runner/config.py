@@ -85,6 +85,9 @@ class Etcd(Part):
     """The etcd whose latency is at stake."""
 
     endpoints: tuple[AnyUrl, ...]
+    clients: tuple[str, ...] = Field(
+        default=(), description="hosts that use it: whom its faults are for where nobody says"
+    )
     ca_file: Path | None = None
     cert_file: Path | None = None
     key_file: Path | None = None

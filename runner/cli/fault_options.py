@@ -17,9 +17,11 @@ def fault_options(declared: type[Fault]) -> list[click.Option]:
 
 
 def _option(parameter: Parameter) -> click.Option:
-    kind = click.Choice(parameter.choices) if parameter.choices else _KINDS[parameter.kind]
     default = f" Default: {parameter.default}." if parameter.default and not parameter.required else ""
     text = f"{parameter.help[0].upper()}{parameter.help[1:]}.{default}"
+    if parameter.kind is bool:
+        return click.Option([parameter.option, parameter.name], is_flag=True, help=text)
+    kind = click.Choice(parameter.choices) if parameter.choices else _KINDS[parameter.kind]
     return click.Option([parameter.option, parameter.name], type=kind, help=text)
 
 

@@ -117,6 +117,11 @@ class Session:
                 f"The fault was gone at {early[0].at.name} before its deadline: somebody else removed it.",
                 "`chaosctl recover` elsewhere does that, or a firewall reload (`nft flush ruleset`).",
             )
+        if wrong := next((course for course in injection.going if course.errors), None):
+            raise Inconclusive(
+                f"The fault is not proven at {wrong.at.name}: {wrong.errors[0]}.",
+                "It was healed. Try again, for longer where the machine is busy: more periods make a better figure.",
+            )
         if not injection.healed:
             odd = next(course for course in injection.going if not course.healed)
             raise Inconclusive(

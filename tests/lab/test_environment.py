@@ -25,6 +25,8 @@ def test_it_is_what_the_configuration_expects(lab: Lab) -> None:
     assert written.kind == "lab"
     assert str(written.prometheus and written.prometheus.url) == "http://10.219.1.40:9090/"
     assert [str(url) for url in (written.etcd.endpoints if written.etcd else ())] == ["http://10.219.1.30:2379/"]
+    assert written.etcd
+    assert written.etcd.clients == ("payment-ledger",)
     assert (written.duration, written.variables) == (20.0, {"window": "5s", "duration": "20s"})
 
 
@@ -35,6 +37,7 @@ def test_it_is_what_the_configuration_expects(lab: Lab) -> None:
         ("payment-pooled", "payment"),
         ("payment-stale", "payment"),
         ("redis-cluster", "data"),
+        ("payment-ledger", "ledger"),
         ("etcd", "etcd"),
     ],
 )

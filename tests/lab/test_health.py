@@ -60,7 +60,7 @@ def test_a_service_without_customers_is_named(shared_lab: Lab) -> None:
     pids = inhabitants(namespaces([shared_lab.namespace("traffic")]).values())
     os.kill(pids[0], signal.SIGSTOP)
     try:
-        _await_traffic(shared_lab, "no payments are seen at payment-api, payment-pooled, payment-stale")
+        _await_traffic(shared_lab, "no payments are seen at payment-api, payment-ledger, payment-pooled, payment-stale")
     finally:
         os.kill(pids[0], signal.SIGCONT)
     _await_traffic(shared_lab, "")

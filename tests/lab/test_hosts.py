@@ -24,6 +24,7 @@ def test_prometheus_has_one_job_per_service_named_as_its_host() -> None:
         "payment-api": ["10.213.0.11:8080"],
         "payment-pooled": ["10.213.0.12:8080"],
         "payment-stale": ["10.213.0.13:8080"],
+        "payment-ledger": ["10.213.0.14:8080"],
         "etcd": ["10.213.0.30:2379"],
     }
     assert document["global"] == {"scrape_interval": "15000ms", "scrape_timeout": "10s"}

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from lab.plan import Lab
-from lab.zone import PAYMENT_API, PAYMENT_POOLED, PAYMENT_STALE
+from lab.zone import PAYMENT_API, PAYMENT_LEDGER, PAYMENT_POOLED, PAYMENT_STALE
 
 
 def _payments(lab: Lab, number: int) -> float:
@@ -12,7 +12,7 @@ def _payments(lab: Lab, number: int) -> float:
     return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith("payment_requests_total{"))
 
 
-@pytest.mark.parametrize("number", [PAYMENT_API, PAYMENT_POOLED, PAYMENT_STALE])
+@pytest.mark.parametrize("number", [PAYMENT_API, PAYMENT_POOLED, PAYMENT_STALE, PAYMENT_LEDGER])
 def test_each_service_gets_200_requests_within_a_minute_evenly_spread(shared_lab: Lab, number: int) -> None:
     started, before = time.monotonic(), _payments(shared_lab, number)
     while _payments(shared_lab, number) < before + 200:
