@@ -43,7 +43,7 @@ class Problem(Exception):
         errors: Sequence[FieldError] = (),
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(detail)
+        super().__init__(status, kind, detail, tuple(errors), headers)  # what another process makes it again from
         self.headers = dict(headers or {})
         self.body = ProblemBody(
             type=f"urn:chaosctl:problem:{kind}",

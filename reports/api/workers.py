@@ -6,6 +6,7 @@ import select
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import chain
 
 from reports.api.intake import packed
@@ -21,15 +22,23 @@ class Workers:
     """Processes that parse and judge; with none of them it happens here."""
 
     def __init__(self, processes: int) -> None:
+        self._processes = processes
+        self._pool = self._made()
+
+    def _made(self) -> ProcessPoolExecutor | None:
         context = multiprocessing.get_context("forkserver")
-        self._pool = ProcessPoolExecutor(processes, context, _end_with, (os.getpid(),)) if processes else None
+        return ProcessPoolExecutor(self._processes, context, _end_with, (os.getpid(),)) if self._processes else None
 
     def packed(self, lines: Sequence[tuple[int, bytes]], project: str) -> list[Packed | Problem]:
         """Return each line as it is kept, or what is wrong with it, in the same order."""
         if self._pool is None or len(lines) <= _CHUNK:
             return _packed([line for _, line in lines], project)
         chunks = [[line for _, line in lines[first : first + _CHUNK]] for first in range(0, len(lines), _CHUNK)]
-        return list(chain.from_iterable(self._pool.map(_packed, chunks, [project] * len(chunks))))
+        try:
+            return list(chain.from_iterable(self._pool.map(_packed, chunks, [project] * len(chunks))))
+        except BrokenProcessPool:  # a judge was killed, by whom it may be: the others go with it, and new ones come
+            self._pool = self._made()
+            return _packed([line for _, line in lines], project)
 
     def close(self) -> None:
         """End the processes."""
