@@ -55,7 +55,8 @@ def nothing_noted(state: Path) -> Iterator[None]:
         ((*DNS, "--target=x"), ["No environment was chosen, and no target was named with --on", "chaosctl lab up"]),
         ((*DNS, "--target=x", "--on="), ["No environment was chosen, and no target was named with --on"]),
         ((*DNS, "--target=x", "--on=,"), ["--on=, names nothing"]),
-        ((*DNS, "--target=x", "--on=pod:x"), ["'pod:x' is not a target: 'pod' is no way to reach one", "netns:NAME"]),
+        ((*DNS, "--target=x", "--on=vm:x"), ["'vm:x' is not a target: 'vm' is no way to reach one", "netns:NAME"]),
+        ((*DNS, "--target=x", "--on=pod:x"), ["'pod:x' is not a target", "Write pod:NAMESPACE/POD"]),
         ((*ON, "--env=staging"), ["Environment 'staging' is not defined (known: none)"]),
         (("recover",), ["It was not said what to undo"]),
         (("recover", "zz99"), ["No fault 'zz99' is known here"]),
@@ -172,6 +173,7 @@ def test_missing_nft_is_told_with_its_package(
     net: Network, say: Speaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import_module("actions.network_dns")._BASES.clear()
+    (tmp_path / "sh").symlink_to("/bin/sh")
     with monkeypatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
         said = say(*DNS, "--target=redis-cluster", f"--on={net.client.name}")
