@@ -58,16 +58,7 @@ CAPABILITIES = (
             *_rights("list", "configmaps", namespace=OURS),
         ),
     ),
-    Capability(
-        "pod-faults",
-        (
-            *_LEDGER,
-            *_rights("delete patch", "pods", namespace=THEIRS),
-            *_rights("create", "pods/eviction", namespace=THEIRS),
-            *_rights("patch", "services", namespace=THEIRS),
-            *_rights("patch", "deployments/scale", "apps", THEIRS),
-        ),
-    ),
+    Capability("pod-faults", (*_LEDGER, *_rights("delete", "pods", namespace=THEIRS))),
     Capability(
         "node-faults",
         (

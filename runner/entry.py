@@ -9,7 +9,7 @@ from runner.model import Check, Command, Count, Steps
 
 __all__ = ["IN_CLUSTERS", "Entry", "Site", "clusters", "parsed", "written"]
 
-IN_CLUSTERS = "node", "pod", "ephemeral"
+IN_CLUSTERS = "node", "pod"
 """The ways to reach a target that lead through a cluster."""
 
 

@@ -123,8 +123,8 @@ def _explained(where: str) -> Iterator[None]:
     except Missing as error:
         raise Missing(
             f"There may be no node pod for {where}: {error.message}",
-            "It needs `create` on pods in a namespace of ours that Pod Security lets have privileged ones "
-            "(deploy/rbac); without any, faults on pods can be had by --via=ephemeral.",
+            "It needs `create` on pods in a namespace of ours that Pod Security lets have privileged ones: "
+            "deploy/rbac/node-faults.yaml grants that. `chaosctl doctor` says what this user may do.",
         ) from error
 
 
