@@ -6,7 +6,7 @@ import random
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,7 +54,15 @@ def run(cases: list[Case], number: int, seed: int) -> list[Outcome]:
         for each in waiting:
             each.cancel()
         wait(doing)
-        return [each.result() for each in doing if not each.cancelled()]
+        ended = zip(plan, doing, strict=True)
+        return [_outcome(case, strike, each) for (case, strike, _), each in ended if not each.cancelled()]
+
+
+def _outcome(case: Case, strike: str, done: Future[Outcome]) -> Outcome:
+    """Return what became of one injection; one that could not be followed to its end counts as wrong."""
+    if error := done.exception():
+        return Outcome(case.fault, strike, "", wrong=[f"not followed to its end: {type(error).__name__}: {error}"])
+    return done.result()
 
 
 def _head(number: int, seed: int, took: float) -> str:

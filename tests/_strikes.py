@@ -6,7 +6,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -85,7 +85,8 @@ def _kill(run: Run) -> None:
 
 
 def _kill_group(run: Run) -> None:
-    os.killpg(run.process.pid, signal.SIGKILL)
+    with suppress(ProcessLookupError):  # it had ended by itself
+        os.killpg(run.process.pid, signal.SIGKILL)
     run.process.wait()
 
 
@@ -136,7 +137,8 @@ def _process(case: Case, net: Network) -> Iterator[None]:
         try:
             yield
         finally:
-            os.killpg(victim.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(victim.pid, signal.SIGKILL)
 
 
 def _struck(case: Case, strike: str, moment: Moment, net: Network, place: Path) -> Outcome:
