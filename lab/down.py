@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -71,7 +72,7 @@ def traces(lab: Lab, known: Mapping[str, Identity] = MappingProxyType({})) -> di
 
 
 def _link_removal(lab: Lab) -> Iterator[list[str]]:
-    if Path("/sys/class/net", lab.link).exists():
+    if lab.link in [name for _, name in socket.if_nameindex()]:
         yield ["ip", "link", "delete", lab.link]
 
 

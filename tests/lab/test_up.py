@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.hosts import HOSTS
 from lab.network import spaces
 from lab.plan import Lab
 from lab.processes import inhabitants, namespaces
@@ -38,7 +39,7 @@ def test_a_healthy_lab_stays_as_it_is_and_says_so(shared_lab: Lab) -> None:
     before, said = _processes(shared_lab), list[str]()
     assert up(said.append, shared_lab.name) == shared_lab
     assert _processes(shared_lab) == before
-    assert len(before) == 8
+    assert len(before) == len(HOSTS)
     assert said == [
         f"{shared_lab.name}: is up and healthy already, and stays as it is; environment: {shared_lab.environment}"
     ]
@@ -125,7 +126,7 @@ def test_an_ailing_lab_is_built_anew(downed_lab: Lab, traces_of: TracesOf) -> No
         os.kill(redis, signal.SIGKILL)
         up(said.append, lab.name)
         assert set(before).isdisjoint(_processes(lab))
-        assert len(_processes(lab)) == 8
+        assert len(_processes(lab)) == len(HOSTS)
     assert said[0].startswith(f"{lab.name}: is there but not healthy and is built anew (redis-cluster: ")
     assert traces_of(lab) == []
 
@@ -134,7 +135,7 @@ def test_each_step_is_said_and_the_time_it_took(downed_lab: Lab) -> None:
     said: list[str] = []
     with running(said.append, downed_lab.name, downed_lab.subnet, 0.5) as lab:
         healthy = {line.split()[2] for line in said if " is healthy (" in line}
-        assert len(healthy) == 8
+        assert len(healthy) == len(HOSTS)
         assert said[-1].startswith(f"{lab.name}: up and healthy (")
     print(*said, sep="\n")  # noqa: T201 - figures to read
     assert "nothing is left" in said[-1]
