@@ -8,7 +8,7 @@ from pathlib import Path
 
 from runner import guarding, ledger, tables
 from runner.config import current_or_none
-from runner.errors import Gone
+from runner.errors import CommandFailed, Gone, Missing
 from runner.ledger import Entry, Site
 from runner.model import Steps
 from runner.targets import Target, reach
@@ -95,6 +95,11 @@ def _found_at(at: Target) -> list[Entry]:
         listing, identity = "".join(at.run(listing) for listing in tables.LISTS), at.identity()
     except Gone:
         return []  # the namespace went away between listing and looking: nothing can be left there
+    except CommandFailed as error:
+        raise Missing(
+            f"What faults may have left at {at.name} cannot be looked for: {error.message}",
+            "Faults live in nf_tables: kernel 4.10 or later with that module, and an nft that knows it.",
+        ) from error
     found = tables.found(listing)
     return [_entry(stray.id, stray.fault, stray.deadline, Site(at.name, identity, _steps(stray))) for stray in found]
 
