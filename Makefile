@@ -1,6 +1,7 @@
 # make demo   two real experiments on a preprod of this machine's own, in three minutes
 # make test   lint, types, imports, and all tests on real parts
 # make setup  what both need; repeatable
+# make test-kubernetes   the tests on a Kubernetes cluster of this machine's own; builds its programs first, once
 # make kubernetes   the programs of the Kubernetes lab, once: about 20 minutes on two cores, with Go
 # make docs   the command reference and the table of faults, from the code
 
@@ -12,7 +13,7 @@ READY := $(VENV)/ready
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo --preserve-env=PATH,CHAOSCTL_NO_SKIPS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages guest kubernetes demo test lint docs bench clean
+.PHONY: help setup packages guest kubernetes demo test test-kubernetes lint docs bench clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -56,6 +57,9 @@ docs: $(READY)
 
 test: setup guest lint
 	$(SUDO) $(BIN)/pytest
+
+test-kubernetes: kubernetes
+	$(SUDO) $(BIN)/pytest --kubernetes
 
 bench: setup
 	$(SUDO) $(BIN)/python -m bench

@@ -19,8 +19,8 @@ class _OnCluster(Protocol):
     cluster: Cluster
 
 
-def replaced(at: _OnCluster, before: Look | None, path: str, uid: str) -> Look:
-    """Return whether a pod is missed: PRESENT from when it goes until its owner has as many ready ones as before."""
+def replaced(at: _OnCluster, before: Look | None, path: str, uid: str, after: bool = False) -> Look:
+    """Return whether a pod is gone, PRESENT; `after` asks for as many ready ones of its owner as before, ABSENT."""
     asked = clock()
     pod = at.cluster.find(path)
     there = pod is not None and pod["metadata"]["uid"] == uid and "deletionTimestamp" not in pod["metadata"]
@@ -31,7 +31,7 @@ def replaced(at: _OnCluster, before: Look | None, path: str, uid: str) -> Look:
     owner, wanted = before.evidence["owner"], before.evidence["ready"]
     count = len(_ready_of(at.cluster, path.rpartition("/")[0], owner))
     told = f"{at.name} {'is there' if there else 'is gone'}; {count} of {wanted} pods of its owner are ready"
-    return Look(asked, clock(), Sight.ABSENT if there or count >= wanted else Sight.PRESENT, told)
+    return Look(asked, clock(), Sight.ABSENT if (count >= wanted if after else there) else Sight.PRESENT, told)
 
 
 def ready(namespace: str, selector: str = "") -> int:

@@ -22,6 +22,7 @@ from tests._table import listed
 pytest_plugins = ["tests.guest.outside"]
 
 _TOOLS = os.environ["PATH"]
+_TESTS = Path(__file__).parent
 
 # The same examples each time, and no test that fails because the machine was slow.
 hypothesis.settings.register_profile("ours", deadline=None, derandomize=True, max_examples=50)
@@ -37,13 +38,24 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     return report
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what needs the cluster to the end, where nothing else shares the machine with it; wait for its start."""
-    needing = [item for item in items if "kube" in getattr(item, "fixturenames", ())]
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the option for tests on a cluster, which make a machine too busy for those that watch seconds."""
+    parser.addoption("--kubernetes", action="store_true", help="run the tests on a Kubernetes cluster, and only those")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run either the tests on a cluster or all others; give the first of them time for its start."""
+    needing = [item for item in items if _needs_cluster(item)]
     for item in needing:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(600))
-    items[:] = [item for item in items if item not in needing] + needing
+    kept = needing if config.getoption("kubernetes") else [item for item in items if item not in needing]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept
+
+
+def _needs_cluster(item: pytest.Item) -> bool:
+    return "kube" in getattr(item, "fixturenames", ()) or "kubernetes" in item.path.relative_to(_TESTS).parts
 
 
 @pytest.fixture(scope="session")
