@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from lab.hosts import HOSTS
 from runner.cli.lab import command
 from runner.errors import UsageError
 
@@ -30,7 +31,7 @@ def test_a_lab_goes_up_tells_how_it_is_and_goes_down() -> None:
     print(up.output)  # noqa: T201 - figures to read
 
     status = _lab("status", "--name", NAME)
-    assert (status.exit_code, status.output.count("\n")) == (0, 8)
+    assert (status.exit_code, status.output.count("\n")) == (0, len(HOSTS))
     assert all(line.startswith("up    ") for line in status.output.splitlines())
 
     down = _lab("down", "--name", NAME)

@@ -112,7 +112,7 @@ def test_look_that_fails_while_waiting_ends_nothing(
 def test_end_that_is_not_seen_is_an_error_of_that_target(
     namespace: Netns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, course = begun(namespace, "100ms")
+    made, course = begun(namespace, "1s")
     with monkeypatch.context() as patch:
         use(patch, tmp_path, 'case "$*" in "list set"*) echo "elements = { 9 }"; exit;; esac; exec $real "$@"')
         course.see_end()

@@ -12,6 +12,7 @@ def test_exit_codes_are_those_of_the_docs() -> None:
         "Aborted": 5,
         "ChaosctlError": 4,
         "CommandFailed": 4,
+        "Gone": 4,
         "Inconclusive": 3,
         "InvalidFile": 2,
         "Missing": 4,
