@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 
-import httpx
+import aiohttp
 
 __all__ = ["main"]
 
@@ -19,7 +19,7 @@ RATE = 40.0
 TIMEOUT = 3.0
 
 
-async def drive(client: httpx.AsyncClient, url: str, rate: float) -> None:
+async def drive(client: aiohttp.ClientSession, url: str, rate: float) -> None:
     """Send `rate` requests a second, whatever becomes of those before."""
     loop = asyncio.get_running_loop()
     under_way: set[asyncio.Task[None]] = set()
@@ -35,14 +35,16 @@ async def drive(client: httpx.AsyncClient, url: str, rate: float) -> None:
 
 async def main(urls: Sequence[str], rate: float = RATE, reconnect: bool = False) -> None:
     """Drive all services until ended."""
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0 if reconnect else None)
-    async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits, trust_env=False) as client:
+    connector = aiohttp.TCPConnector(limit=0, force_close=reconnect, use_dns_cache=False)
+    patience = aiohttp.ClientTimeout(total=TIMEOUT)
+    async with aiohttp.ClientSession(connector=connector, timeout=patience) as client:
         await asyncio.gather(*(drive(client, url, rate) for url in urls))
 
 
-async def _request(client: httpx.AsyncClient, url: str) -> None:
-    with suppress(httpx.HTTPError):
-        await client.get(url)
+async def _request(client: aiohttp.ClientSession, url: str) -> None:
+    with suppress(aiohttp.ClientError, TimeoutError):
+        async with client.get(url) as answer:
+            await answer.read()
 
 
 if __name__ == "__main__":

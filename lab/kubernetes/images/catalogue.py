@@ -37,7 +37,7 @@ def images(binaries: dict[str, Path]) -> tuple[Image, ...]:
     interpreter = python().without(base, shell)
     libraries = _installed("chaosctl").without(interpreter)
     product = Layer({path: source for part in _PARTS for path, source in _part(part).items()}, texts=_COMMAND)
-    payment = _installed("prometheus-client", "httpx")
+    payment = _installed("prometheus-client", "aiohttp")
     tools = programs(*_TOOLS).without(base, shell, interpreter)
     common = (base, shell, interpreter)
     return (
