@@ -17,8 +17,8 @@ _CHAOSCTL = str(Path(sys.executable).parent / "chaosctl")
 
 def main() -> None:
     """Compare with an empty Python in the same run: the machine is shared, so the ratio is what to look at."""
-    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="bench-")
-    with network() as net:
+    with tempfile.TemporaryDirectory(prefix="bench-") as state, network() as net:
+        os.environ["XDG_STATE_HOME"] = state
         inject = [
             _CHAOSCTL,
             "inject",
