@@ -7,7 +7,7 @@ from runner.cgroups import Cgroup
 from runner.model import Command
 from runner.targets import Target
 
-__all__ = ["place", "reserve", "work"]
+__all__ = ["place", "reserve", "spoken", "work"]
 
 _LEAST_FREE = 256 << 20
 
@@ -15,6 +15,11 @@ _LEAST_FREE = 256 << 20
 def place(at: Target, process: str, matching: str) -> Cgroup:
     """Return the cgroup of the first process that is meant; without one the whole machine's."""
     return cgroups.of(at, processes.chosen(at, process, matching)[0].pid if process else None)
+
+
+def spoken(process: str, who: str) -> str:
+    """Return that place as part of a sentence."""
+    return f"the cgroup of {process} at {who}" if process else who
 
 
 def reserve(at: Target) -> tuple[int, int]:

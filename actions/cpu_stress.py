@@ -36,7 +36,7 @@ class CpuStress(Fault):
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
-        where = f"the cgroup of {self.process} at {who}" if self.process else who
+        where = _stress.spoken(self.process, who)
         return f"{where} has {self.workers or 'all'} processors kept {self.load:g}% busy"
 
     def proof(self, at: Target) -> ProbeCall:

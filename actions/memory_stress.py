@@ -39,7 +39,7 @@ class MemoryStress(Fault):
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
-        where = f"the cgroup of {self.process} at {who}" if self.process else who
+        where = _stress.spoken(self.process, who)
         return f"{where} has {format_size(self.amount)} of memory taken"
 
     def proof(self, at: Target) -> ProbeCall:

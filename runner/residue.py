@@ -92,7 +92,8 @@ def _found_at(at: Target) -> list[Entry]:
     if at.name.startswith("node:"):
         return []
     try:
-        listing, identity = "".join(at.run(listing) for listing in tables.LISTS), at.identity()
+        found = tables.found("".join(at.run(listing) for listing in tables.LISTS))
+        identity = at.identity() if found else ""
     except Gone:
         return []  # the namespace went away between listing and looking: nothing can be left there
     except CommandFailed as error:
@@ -100,7 +101,6 @@ def _found_at(at: Target) -> list[Entry]:
             f"What faults may have left at {at.name} cannot be looked for: {error.message}",
             "Faults live in nf_tables: kernel 4.10 or later with that module, and an nft that knows it.",
         ) from error
-    found = tables.found(listing)
     return [_entry(stray.id, stray.fault, stray.deadline, Site(at.name, identity, _steps(stray))) for stray in found]
 
 

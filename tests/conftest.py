@@ -49,9 +49,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in needing:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(600))
-    kept = needing if config.getoption("kubernetes") else [item for item in items if item not in needing]
-    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
-    items[:] = kept
+    others = [item for item in items if not _needs_cluster(item)]
+    items[:], left_out = (needing, others) if config.getoption("kubernetes") else (others, needing)
+    config.hook.pytest_deselected(items=left_out)
 
 
 def _needs_cluster(item: pytest.Item) -> bool:
