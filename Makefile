@@ -1,8 +1,8 @@
-# make demo   two real experiments on a preprod of this machine's own, in three minutes
+# make demo   two real experiments on a preprod of this machine's own, in three minutes, and one on a cluster if it can
 # make test   lint, types, imports, and all tests on real parts
 # make setup  what both need; repeatable
-# make test-kubernetes   the tests on a Kubernetes cluster of this machine's own; builds its programs first, once
 # make kubernetes   the programs of the Kubernetes lab, once: about 20 minutes on two cores, with Go
+# make test-kubernetes   of the tests, those on a Kubernetes cluster alone; builds its programs first
 # make docs   the command reference and the table of faults, from the code
 
 PYTHON ?= python3

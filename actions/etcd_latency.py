@@ -138,15 +138,21 @@ class EtcdLatency(Fault):
                 "Let members have a port of their own; --force does it all the same.",
             )
 
-    def proof(self, at: Target) -> ProbeCall:  # noqa: ARG002 - it is the same everywhere
-        """Return the writer that shows it: what it sees before, all the while, and after."""
+    def proof(self, at: Target) -> ProbeCall:
+        """Return the writer that shows it: what it sees before, all the while, and after.
+
+        At a node of a cluster the API server's own histogram has to say so too.
+        """
         arguments = {
             "endpoints": self.endpoint.split(","),
             "latency": self.latency,
             "share": self.percentile / 100,
             "files": {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file},
         }
-        return ProbeCall("probes.etcd:watch", arguments, stays=True, patience=10.0 + 3 * self.latency)
+        patience = 10.0 + 3 * self.latency
+        if at.name.startswith("node:"):
+            return ProbeCall("probes.api_server:watch", arguments, stays=True, patience=patience, here=True)
+        return ProbeCall("probes.etcd:watch", arguments, stays=True, patience=patience)
 
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return the rules that hold requests back while a window is open; raises Missing without netem."""

@@ -1,26 +1,30 @@
-"""The payment service of the lab, in four makes; three differ in how they find redis-cluster.
+"""The payment service of the lab, in five makes; three differ in how they find redis-cluster.
 
     always   resolves the name for every payment: while it does not resolve, payments fail (payment-api)
     once     resolves it until it worked once, and keeps its connections (payment-pooled)
     stale    resolves it for every payment, and falls back to the last address it got (payment-stale)
     ledger   needs no redis-cluster: a payment is made once etcd has it (payment-ledger)
+    object   a payment is made once the API server of the cluster it runs in has it (payment-ledger there)
 
 GET /pay answers 200 or 503, GET /metrics what Prometheus scrapes.
-Usage: python -m lab.payment always|once|stale, or python -m lab.payment ledger ADDRESS
+Usage: python -m lab.payment always|once|stale|object, or python -m lab.payment ledger ADDRESS
 """
 
 import json
+import os
 import queue
 import secrets
 import socket
 import socketserver
+import ssl
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import Counter, Histogram, disable_created_metrics, generate_latest
@@ -34,6 +38,9 @@ __all__ = ["main"]
 BUDGET = 1.0
 RESOLVING = 0.5
 NAME, PORT = "redis-cluster", 6379
+
+ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+MERGE = "application/merge-patch+json"
 
 Pay = Callable[[], None]
 Resolve = Callable[[], str]
@@ -104,23 +111,46 @@ def pooled() -> Pay:
 
 def ledger(address: str) -> Pay:
     """Return a payment that is written to etcd, over kept connections to the gateway that etcd has for HTTP."""
+
+    def write(connection: HTTPConnection) -> None:
+        entry = {"key": "L3BheW1lbnRz", "value": secrets.token_hex(8)}  # base64 of /payments, and of something
+        connection.request("POST", "/v3/kv/put", json.dumps(entry))
+
+    return written(lambda: HTTPConnection(address, 2379, timeout=BUDGET), write)
+
+
+def kept_object() -> Pay:
+    """Return a payment that changes an object of the cluster, as the service account of the pod."""
+    authority = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
+    server = os.environ["KUBERNETES_SERVICE_HOST"], int(os.environ["KUBERNETES_SERVICE_PORT"])
+    path = f"/api/v1/namespaces/{(ACCOUNT / 'namespace').read_text()}/configmaps/payments"
+
+    def write(connection: HTTPConnection) -> None:
+        change = json.dumps({"data": {"last": secrets.token_hex(8)}})
+        told = {"Authorization": f"Bearer {(ACCOUNT / 'token').read_text()}", "Content-Type": MERGE}
+        connection.request("PATCH", path, change, told)
+
+    return written(lambda: HTTPSConnection(*server, timeout=BUDGET, context=authority), write)
+
+
+def written(connect: Callable[[], HTTPConnection], write: Callable[[HTTPConnection], None]) -> Pay:
+    """Return a payment that is made once a server has taken it, over kept connections."""
     idle: queue.LifoQueue[HTTPConnection] = queue.LifoQueue()
 
     def pay() -> None:
         try:
             taken = idle.get_nowait()
         except queue.Empty:
-            taken = HTTPConnection(address, 2379, timeout=BUDGET)
-        entry = {"key": "L3BheW1lbnRz", "value": secrets.token_hex(8)}  # base64 of /payments, and of something
+            taken = connect()
         try:
-            taken.request("POST", "/v3/kv/put", json.dumps(entry))
+            write(taken)
             answer = taken.getresponse()
             answer.read()
         except (OSError, HTTPException) as error:
             taken.close()
-            raise ConnectionError(f"etcd did not take it: {error}") from error
+            raise ConnectionError(f"it was not taken: {error}") from error
         if answer.status != 200:
-            raise ConnectionError(f"etcd answered {answer.status}")
+            raise ConnectionError(f"it was answered with {answer.status}")
         idle.put(taken)
 
     return pay
@@ -131,6 +161,7 @@ MAKES: dict[str, Callable[..., Pay]] = {
     "once": pooled,
     "stale": lambda: connecting(stale()),
     "ledger": ledger,
+    "object": kept_object,
 }
 
 

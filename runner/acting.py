@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
+from typing import Protocol, runtime_checkable
 
 from runner.errors import ChaosctlError
 from runner.fault import Fault, Stage, Watcher
@@ -11,6 +13,22 @@ from runner.model import Look, ProbeCall, Sight
 from runner.targets import Target
 
 __all__ = ["Acting"]
+
+
+@runtime_checkable
+class _Watching(Protocol):
+    """A target where looks that stay are made there, not here."""
+
+    def watch(self, call: ProbeCall) -> Watcher:
+        """Return one that was not opened yet."""
+
+
+def _watcher(at: Target, call: ProbeCall) -> Watcher:
+    if isinstance(at, _Watching) and not call.here:
+        return at.watch(call)
+    module, _, function = call.function.partition(":")
+    found: Watcher = getattr(import_module(module), function)(at, **call.arguments)
+    return found
 
 
 class Acting:
@@ -31,8 +49,7 @@ class Acting:
     def open(self, call: ProbeCall) -> None:
         """Begin to look, where that is to go on all the while; raises what says why it cannot."""
         if call.stays:
-            module, _, function = call.function.partition(":")
-            self._watcher = getattr(import_module(module), function)(self._at, **call.arguments)
+            self._watcher = _watcher(self._at, call)
             self._watcher.open()
 
     def look(self, call: ProbeCall, before: Look | None) -> Look:
@@ -60,9 +77,10 @@ class Acting:
             return Look(since, until, Sight.UNCLEAR, error.message)
 
     def close(self) -> None:
-        """Look no more."""
+        """Look no more; what looked from a place that cannot be reached any more has ended with it."""
         if self._watcher:
-            self._watcher.close()
+            with suppress(ChaosctlError):
+                self._watcher.close()
 
     def _act(self, stage: Stage) -> None:
         try:

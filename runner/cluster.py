@@ -118,15 +118,21 @@ class Cluster:
         self, method: str, path: str, body: Any = None, content: str = "application/json", patience: float = _PATIENCE
     ) -> dict[str, Any]:
         """Return what the API answers; raises CommandFailed with its status, Missing where this user may not."""
+        return _parsed(self._text(method, path, body, content, patience))
+
+    def text(self, path: str) -> str:
+        """Return what the API server answers where that is no object, such as /metrics; raises as `request` does."""
+        return self._text("GET", path, None, "", _PATIENCE)
+
+    def _text(self, method: str, path: str, body: Any, content: str, patience: float) -> str:
         response = self._send(method, path, body, content, Timeout(total=patience))
         try:
             text = response.read().decode(errors="replace")
         except HTTPError as error:
             raise self._away(error) from error
-        answer: dict[str, Any] = _parsed(text)
         if response.status < 300:
-            return answer
-        told = str(answer.get("message") or text)
+            return text
+        told = str(_parsed(text).get("message") or text)
         if response.status in (401, 403):
             raise Missing(
                 f"`{method} {path.partition('?')[0]}` in {self._name} is not allowed ({response.status}): "

@@ -4,8 +4,9 @@ import threading
 from collections.abc import Sequence
 from typing import Protocol
 
+from runner.config import Chosen
 from runner.errors import ChaosctlError
-from runner.guardrails.halt import HaltGuard
+from runner.guardrails import halt
 from runner.guardrails.watch import Guard, Watch
 
 __all__ = ["Heeding"]
@@ -28,12 +29,12 @@ class Heeding:
         self._begun = False
         self._beginning = threading.Lock()
 
-    def begin(self) -> None:
-        """Watch from now on; can be called again, and from any thread."""
+    def begin(self, chosen: Chosen | None) -> None:
+        """Watch from now on, in that environment; can be called again, and from any thread."""
         with self._beginning:
             if not self._begun:
                 self._begun = True
-                Watch([HaltGuard()], self._halted).start()
+                Watch(halt.guards(chosen), self._halted).start()
 
     def _halted(self, _guard: Guard, error: ChaosctlError) -> None:
         with self._beginning:

@@ -277,7 +277,7 @@ def action(declared: type[Fault]) -> Callable[..., dict[str, Any]]:
         try:
             injection = Injection(plan(declared, arguments), stopping, tell)
             injections.append(injection)
-            _heeding.begin()
+            _heeding.begin(injection.plan.chosen)
             injection.start()
         except ChaosctlError as error:
             failures.append(error)

@@ -103,7 +103,7 @@ def settled(request: Request, chosen: Chosen | None) -> Request:
     """Return the same request with what nobody said and the environment knows."""
     environment, selection = chosen.environment if chosen else None, request.selection
     if selection == Selection():
-        selection = Selection(where=request.fault.home(environment))
+        selection = Selection.at_home(request.fault.home(environment))
     return Request(request.fault.settled(environment), selection, request.seconds)
 
 

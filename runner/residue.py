@@ -8,13 +8,14 @@ from pathlib import Path
 
 from runner import guarding, ledger, tables
 from runner.config import current_or_none
+from runner.entry import IN_CLUSTERS
 from runner.errors import CommandFailed, Gone, Missing
 from runner.ledger import Entry, Site
 from runner.model import Steps
 from runner.targets import Target, reach
 from runner.together import AT_ONCE
 
-__all__ = ["everything", "strays", "strays_at"]
+__all__ = ["everything", "known", "strays", "strays_at"]
 
 _NAMESPACES = Path("/run/netns")
 
@@ -24,11 +25,16 @@ def everything(environment: str = "") -> tuple[Entry, ...]:
 
     The ledgers are this machine's, and that of the cluster of the chosen environment. Raises what `strays` does.
     """
-    found = {entry.id: entry for entry in (*_in_cluster(environment), *ledger.entries())}
+    found = {entry.id: entry for entry in known(environment)}
     for stray in strays():
-        known = found.get(stray.id)
-        found[stray.id] = replace(known, sites=known.sites + stray.sites) if known else stray
+        noted = found.get(stray.id)
+        found[stray.id] = replace(noted, sites=noted.sites + stray.sites) if noted else stray
     return tuple(found.values())
+
+
+def known(environment: str = "") -> tuple[Entry, ...]:
+    """Return the open entries of this machine's ledger, and of that in the cluster of the chosen environment."""
+    return (*_in_cluster(environment), *ledger.entries())
 
 
 def _in_cluster(environment: str) -> tuple[Entry, ...]:
@@ -55,23 +61,30 @@ def strays_at(targets: Iterable[Target]) -> tuple[Entry, ...]:
     """Return the same for some targets only."""
     looked = list(targets)
     names = {at.name for at in looked}
-    machines = {at.name: at for at in (reach("local") if _is_here(at) else at for at in looked)}
+    machines = {at.name: at for at in map(_machine_of, looked) if at}
     guarded = [stray for at in machines.values() for stray in _guarded(at, names)]
     return _strays(looked, guarded)
 
 
-def _is_here(at: Target) -> bool:
-    """Whether guardians of a target's faults run on this machine."""
-    return at.name.partition(":")[0] in ("local", "netns")
+def _machine_of(at: Target) -> Target | None:
+    """Return where guardians of a target's faults run: here, or at the target.
+
+    Those in a cluster have none: what a guardian noted in a node pod would be gone with that pod, and to look for it
+    a privileged pod would be needed on nodes that have to do with no other.
+    """
+    scheme = at.name.partition(":")[0]
+    if scheme in IN_CLUSTERS:
+        return None
+    return reach("local") if scheme in ("local", "netns") else at
 
 
 def _strays(targets: Iterable[Target], guarded: Iterable[Entry]) -> tuple[Entry, ...]:
-    known = {(entry.id, site.target) for entry in ledger.entries() for site in entry.sites}
-    ids = {fault_id for fault_id, _ in known}
+    noted = {(entry.id, site.target) for entry in ledger.entries() for site in entry.sites}
+    ids = {fault_id for fault_id, _ in noted}
     found: dict[str, Entry] = {}
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         for entry in chain.from_iterable(pool.map(_found_at, targets)):
-            if (entry.id, entry.sites[0].target) not in known:
+            if (entry.id, entry.sites[0].target) not in noted:
                 found[entry.id] = _joined(found.get(entry.id), entry)
     return tuple({**found, **{entry.id: entry for entry in guarded if entry.id not in ids}}.values())
 

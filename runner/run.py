@@ -8,7 +8,7 @@ from runner import guardrails, lifecycle
 from runner.config import Chosen, current_or_none
 from runner.errors import ChaosctlError, Inconclusive, Residue, Unreachable, UsageError
 from runner.experiment import Extension, experiment_hash
-from runner.guardrails import conditions
+from runner.guardrails import conditions, halt
 from runner.guardrails.conditions import inside
 from runner.guardrails.halt import HaltGuard
 from runner.guardrails.watch import Guard, Watch
@@ -52,7 +52,7 @@ class Run:
 
     def heed_halt(self) -> None:
         """Stop the run as soon as a halt is called, from now until it is closed."""
-        self._watch([HaltGuard()])
+        self._watch(halt.guards(self.chosen))
 
     def admit(self, requests: Sequence[Request]) -> None:
         """Decide on every fault of the method and take its targets, before the baseline.

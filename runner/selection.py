@@ -58,6 +58,12 @@ class Selection:
     replicas: Annotated[str, _replicas, "how many of each service's replicas that match: 1, 50% or all"] = ""
     at_least: Annotated[str, _share, "go on while so many of the targets have the fault: 3 or 80%"] = "100%"
 
+    @classmethod
+    def at_home(cls, where: str) -> "Selection":
+        """Return whom the environment itself names for a fault: nodes among them are meant, whatever they carry."""
+        nodes = [word.rpartition("/")[2] for word in where.replace("node:", "node:/").split(",") if "node:" in word]
+        return cls(where=where, allow_node=",".join(nodes))
+
     @property
     def in_cluster(self) -> bool:
         """Whether it means pods or nodes where there is a cluster."""

@@ -1,4 +1,4 @@
-"""A stand-in for a Kubernetes API server that knows one namespace: plain HTTP, no authentication."""
+"""A stand-in for a Kubernetes API server that knows one namespace and nothing in it: plain HTTP, no authentication."""
 
 import json
 import threading
@@ -21,6 +21,13 @@ class Cluster:
     asked: list[str] = field(default_factory=list)
 
 
+_NOTHING = {"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}
+
+
+def _namespace(uid: str) -> dict[str, object]:
+    return {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": uid}}
+
+
 @contextmanager
 def cluster(directory: Path, uid: str) -> Iterator[Cluster]:
     """Serve a kube-system with that UID on a loopback port; its context is called `payment`. Status 0: no answer."""
@@ -31,8 +38,7 @@ def cluster(directory: Path, uid: str) -> Iterator[Cluster]:
             made.asked.append(self.path)
             if not made.status:
                 return
-            body = {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": made.uid}}
-            payload = json.dumps(body).encode()
+            payload = json.dumps(_NOTHING if "/configmaps" in self.path else _namespace(made.uid)).encode()
             self.send_response(made.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(payload)))

@@ -101,6 +101,55 @@ def execute(name: str, *argv: str) -> tuple[bool, str]:
     return status.get("status") == "Success", client.read_all()
 
 
+def settle() -> None:
+    """Wait until the cluster is as it was when it came up, however the test before it ended.
+
+    What that test may have left is told by itself; here it only must not become the next one's trouble.
+    """
+    try:
+        until("nothing of ours", lambda: not left(), 30)
+    except AssertionError:
+        for name in left():
+            here().delete(f"{OURS}/{name}", gracePeriodSeconds=0)
+    until("a whole cluster", lambda: not _ailing(), 180)
+    for name in _doubled():
+        here().delete(f"{PAYMENT}/{name}", gracePeriodSeconds=0)
+    until("replicas in all zones", lambda: not (_ailing() or _doubled()), 60)
+
+
+def _ailing() -> list[str]:
+    """Return the nodes that are not ready, and the workloads that have too few pods, or too many."""
+    at = here()
+    found = [node["metadata"]["name"] for node in at.items("/api/v1/nodes").items if not ready(node) or _lost(node)]
+    pods = at.items("/api/v1/pods").items
+    for kind in ("deployments", "statefulsets"):
+        for item in at.items(f"/apis/apps/v1/{kind}").items:
+            meta, labels = item["metadata"], item["spec"]["selector"]["matchLabels"].items()
+            its = [
+                pod
+                for pod in pods
+                if pod["metadata"]["namespace"] == meta["namespace"] and labels <= pod["metadata"]["labels"].items()
+            ]
+            if len(its) != item["spec"]["replicas"] or not all(map(ready, its)):
+                found.append(f"{meta['namespace']}/{meta['name']}")
+    return found
+
+
+def _lost(node: dict[str, Any]) -> bool:
+    return any(taint["effect"] == "NoExecute" for taint in node["spec"].get("taints", ()))
+
+
+def _doubled() -> list[str]:
+    """Return the pods that share a node with another of their kind, though there is a node for each."""
+    found, seen = [], set()
+    for app in ("payment-api", "redis-cluster"):
+        for each in running(app):
+            place = app, each["spec"]["nodeName"]
+            found += [each["metadata"]["name"]] if place in seen else []
+            seen.add(place)
+    return found
+
+
 def left() -> list[str]:
     """Return what of ours is in the cluster: ledger entries, sessions, node pods and parameters."""
     at = here()

@@ -16,6 +16,7 @@ from runner.targets import Target
 from runner.targets.netns import Netns, reach
 from tests._cli import Speaker
 from tests._kube import Kube, cluster
+from tests._kubernetes import settle
 from tests._network import OURS, Network, network
 from tests._table import listed
 
@@ -39,23 +40,36 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the option for tests on a cluster, which make a machine too busy for those that watch seconds."""
+    """Declare the option for those who write tests on a cluster."""
     parser.addoption("--kubernetes", action="store_true", help="run the tests on a Kubernetes cluster, and only those")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Run either the tests on a cluster or all others; give the first of them time for its start."""
-    needing = [item for item in items if _needs_cluster(item)]
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+    """Put the tests on a cluster last: it makes a machine too busy for those that watch seconds.
+
+    Those that need no cluster but its programs come before it, so that there are never two. The first that uses the
+    cluster has to wait for its start.
+    """
+    yield
+    needing = [item for item in items if _is_of_kubernetes(item)]
     for item in needing:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(600))
-    others = [item for item in items if not _needs_cluster(item)]
-    items[:], left_out = (needing, others) if config.getoption("kubernetes") else (others, needing)
-    config.hook.pytest_deselected(items=left_out)
+    others = [item for item in items if not _is_of_kubernetes(item)]
+    needing.sort(key=_uses_cluster)
+    if config.getoption("kubernetes"):
+        config.hook.pytest_deselected(items=others)
+        others = []
+    items[:] = others + needing
 
 
-def _needs_cluster(item: pytest.Item) -> bool:
-    return "kube" in getattr(item, "fixturenames", ()) or "kubernetes" in item.path.relative_to(_TESTS).parts
+def _is_of_kubernetes(item: pytest.Item) -> bool:
+    return _uses_cluster(item) or "kubernetes" in item.path.relative_to(_TESTS).parts
+
+
+def _uses_cluster(item: pytest.Item) -> bool:
+    return "kube_session" in getattr(item, "fixturenames", ())
 
 
 @pytest.fixture(scope="session")
@@ -67,9 +81,10 @@ def kube_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
 
 @pytest.fixture
 def kube(kube_session: Kube, state: Path, monkeypatch: pytest.MonkeyPatch) -> Kube:
-    """The cluster, as the chosen environment."""
+    """The cluster, as the chosen environment, and as it was when it came up: whatever became of other tests."""
     monkeypatch.setenv("CHAOSCTL_CONFIG", str(kube_session.configuration))
     monkeypatch.setenv("CHAOSCTL_ENV", kube_session.lab.name)
+    settle()
     return kube_session
 
 

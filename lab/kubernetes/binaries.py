@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 from lab.commands import ENVIRONMENT
@@ -94,3 +95,11 @@ def require() -> dict[str, Path]:
             f"In a checkout, without starting their services: lab/install-debian-packages {packages}",
         )
     return found
+
+
+if __name__ == "__main__":  # for scripts: says what is lacking, if anything is
+    try:
+        require()
+    except Missing as error:
+        print(error)  # noqa: T201
+        sys.exit(1)

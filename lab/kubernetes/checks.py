@@ -12,7 +12,7 @@ from lab.plan import Lab
 
 __all__ = ["answers", "has_traffic", "is_node", "is_ready", "prometheus", "scrapes", "uid"]
 
-_JOBS = {"apiserver", "etcd", "kube-dns", "nodes", "payment-api", "payment-pooled", "payment-stale"}
+_JOBS = {"apiserver", "etcd", "kube-dns", "nodes", "payment-api", "payment-ledger", "payment-pooled", "payment-stale"}
 
 
 def answers(lab: Lab, _number: int = 0) -> str:
@@ -54,7 +54,7 @@ def scrapes(lab: Lab, number: int) -> str:
 
 
 def has_traffic(lab: Lab, number: int) -> str:
-    """Ask Prometheus whether the successful payments of all three services become more."""
+    """Ask Prometheus whether the successful payments of all services become more."""
     return health.payments(prometheus(lab, number), lab.window)
 
 

@@ -56,6 +56,7 @@ HOSTS = (
     _workload("payment-api", "payment"),
     _workload("payment-pooled", "payment"),
     _workload("payment-stale", "payment"),
+    _workload("payment-ledger", "ledger"),
     Host("traffic", NODES[CONTROL_PLANE], None, checks.has_traffic, limit=90.0, every=0.5, scrapes=3),
 )
 
@@ -134,5 +135,5 @@ def environment(lab: Lab) -> Mapping[str, Any]:
             "image": IMAGE,
         },
         "prometheus": {"url": checks.prometheus(lab, NODES[CONTROL_PLANE])},
-        "etcd": {"endpoints": [f"http://{lab.address(ETCD)}:2379"]},
+        "etcd": {"endpoints": [f"http://{lab.address(ETCD)}:2379"], "clients": [f"node:{CONTROL_PLANE}"]},
     }

@@ -1,5 +1,6 @@
 """Newer images for a cluster that runs: what changed since its nodes were started is handed to each of them."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def refresh(lab: Lab, lock: int, say: Say) -> None:
     for node in stale:
         at = directory(lab, node)
         archive = store.archive(wanted, {path.name for path in (at / "containerd" / BLOBS).iterdir()})
-        archive = archive.rename(at / "newer-images.tar")
+        archive = Path(shutil.move(archive, at / "newer-images.tar"))
         ctr = ["ctr", "--namespace", "k8s.io", "images", "import", "/run/machine/newer-images.tar"]
         run(["nsenter", "--target", str(first_process(lab, node)), "--all", *ctr], lock)
         archive.unlink()

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runner.entry import IN_CLUSTERS
+from runner.errors import Missing
 from runner.model import Check, Command, Count, Steps, clock
 from runner.paths import run_dir
 
@@ -32,8 +34,15 @@ class Found(NamedTuple):
 def steps(fault_id: str, fault: str, target: str, seconds: float, kind: str, work: Mapping[str, Any]) -> Steps:
     """Return how a guardian does a fault: `kind` is one of the files here, `work` what it takes.
 
-    `seconds` of 0 means that it is over as soon as it is done.
+    `seconds` of 0 means that it is over as soon as it is done. Raises Missing for targets in a cluster: a guardian
+    there would be part of a pod of ours, and die with the runner.
     """
+    if target.partition(":")[0] in IN_CLUSTERS:
+        raise Missing(
+            f"{fault} cannot be had at {target}: what ends it is a process beside it that outlives the runner, and in "
+            "a cluster that would be part of a pod that does not.",
+            "Reach the machine itself by ssh:HOST, or choose a fault that the kernel or the API server ends.",
+        )
     told = {
         "id": fault_id,
         "place": str(run_dir()),

@@ -4,7 +4,7 @@ Those that come before a fault rule on the environment and on a proposal; nothin
 """
 
 from runner.config import Chosen
-from runner.guardrails import blast_radius, carrying, cluster, duration, opted_in, production, protected, windows
+from runner.guardrails import blast_radius, carrying, cluster, duration, halt, opted_in, production, protected, windows
 from runner.guardrails.admission import Admission, admit, foresee
 from runner.guardrails.in_use import Locks
 from runner.guardrails.proposal import Proposal
@@ -17,8 +17,12 @@ _PROPOSAL = duration, blast_radius, protected, opted_in, carrying, windows
 
 def on_environment(chosen: Chosen) -> tuple[Ruling, ...]:
     """Return what is decided on an environment before it is asked for anything; raises Unreachable, UsageError."""
-    rulings = production.rule(chosen)
-    return rulings if any(not ruling.allowed for ruling in rulings) else (*rulings, *cluster.rule(chosen))
+    rulings: tuple[Ruling, ...] = ()
+    for guardrail in (production.rule, cluster.rule, halt.rule_of_cluster):
+        rulings += guardrail(chosen)
+        if any(not ruling.allowed for ruling in rulings):
+            break
+    return rulings
 
 
 def on_proposal(proposal: Proposal) -> tuple[Ruling, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from runner.config import Chosen
 from runner.errors import ChaosctlError
-from runner.guardrails.halt import HaltGuard
+from runner.guardrails import halt
 from runner.guardrails.ruling import Ruling, allow
 from runner.guardrails.watch import Guard, Watch
 
@@ -23,7 +23,7 @@ class During:
         self._trip = trip
         self._ended = threading.Event()
         self.rulings: list[Ruling] = []
-        self._watches = [Watch([HaltGuard()], self._tripped)]
+        self._watches = [Watch(halt.guards(chosen), self._tripped)]
 
     def __enter__(self) -> "During":
         self._watches[0].start()

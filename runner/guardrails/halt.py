@@ -1,18 +1,22 @@
-"""The global halt: one file that stops what runs on this machine and refuses what comes, until it is lifted."""
+"""The global halt: one file that stops what runs on this machine and refuses what comes, until it is lifted.
+
+Where the environment has a cluster, an object there does the same for every machine that has faults in it.
+"""
 
 import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from runner.errors import Aborted, ChaosctlError
+from runner.config import Chosen
+from runner.errors import Aborted, ChaosctlError, Missing, Unreachable
 from runner.guardrails.ruling import Ruling, allow, deny
 from runner.lock import unwritable
 from runner.model import clock, iso
 from runner.origin import user
 from runner.paths import state_dir
 
-__all__ = ["Halt", "HaltGuard", "declare", "declared", "lift", "rule"]
+__all__ = ["Halt", "HaltGuard", "declare", "declared", "guards", "lift", "rule", "rule_of_cluster"]
 
 _NAME = "halt"
 _FIX = "Once it is clear why: chaosctl halt --lift"
@@ -75,6 +79,24 @@ def rule() -> tuple[Ruling, ...]:
     return (allow(_NAME, "no halt was called"),)
 
 
+def rule_of_cluster(chosen: Chosen) -> tuple[Ruling, ...]:
+    """Return whether anything may be injected into the cluster of an environment; nothing where it has none."""
+    if chosen.environment.kubernetes is None:
+        return ()
+    from runner import shared_halt  # noqa: PLC0415 - half a second that only clusters need
+
+    if halt := shared_halt.declared(chosen):
+        told = f"{halt.sentence}, for the cluster of {chosen.name!r}. Nothing is injected there until it is lifted."
+        return (deny(_NAME, told, f"{_FIX} --env={chosen.name}"),)
+    return (allow(_NAME, f"no halt was called for the cluster of {chosen.name!r}"),)
+
+
+def guards(chosen: Chosen | None) -> list["HaltGuard"]:
+    """Return what watches for a halt while something runs in an environment."""
+    clusters = [_ClusterGuard(chosen)] if chosen and chosen.environment.kubernetes else []
+    return [HaltGuard(), *clusters]
+
+
 class HaltGuard:
     """Watches for a halt while something runs."""
 
@@ -90,6 +112,23 @@ class HaltGuard:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class _ClusterGuard(HaltGuard):
+    """Watches for one in a cluster; while its API server is away nobody can call one there either."""
+
+    every = 1.0
+
+    def __init__(self, chosen: Chosen) -> None:
+        self._chosen = chosen
+
+    def look(self) -> ChaosctlError | None:
+        """Return what stops the run, once a halt is called there."""
+        try:
+            [ruling] = rule_of_cluster(self._chosen)
+        except (Missing, Unreachable):
+            return None
+        return None if ruling.allowed else Aborted(f"{ruling.reason} What was live was healed at once.", ruling.fix)
 
 
 def _path() -> Path:

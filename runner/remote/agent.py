@@ -14,7 +14,7 @@ from dataclasses import asdict
 from importlib import import_module
 from typing import Any, BinaryIO
 
-from runner.errors import ChaosctlError
+from runner.errors import ChaosctlError, Unreachable
 from runner.model import Command, Look, clock
 from runner.remote import messages
 from runner.remote.inside import Node, PodNetwork, alone
@@ -25,6 +25,7 @@ __all__ = ["main", "serve"]
 _AT_ONCE = 48
 _PATIENCE = 120.0
 _LOOKS = "probes."
+_WATCHERS: dict[str, Any] = {}
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
@@ -99,11 +100,35 @@ def _identity(at: Target, request: Mapping[str, Any]) -> str:  # noqa: ARG001
 
 
 def _look(at: Target, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    module, _, function = request["function"].partition(":")
+    probe: Callable[..., Look] = _probe(request["function"])
+    return messages.look_to(probe(at, messages.look_from(request["before"]), **request["arguments"]))
+
+
+def _watch(at: Target, request: Mapping[str, Any]) -> Any:
+    """Do one step of a look that stays here from its opening to its closing."""
+    number, step = request["watcher"], request["step"]
+    if step == "open":
+        watcher = _probe(request["function"])(at, **request["arguments"])
+        watcher.open()
+        _WATCHERS[number] = watcher
+        return None
+    if step == "close":
+        return _WATCHERS.pop(number).close() if number in _WATCHERS else None
+    if (watcher := _WATCHERS.get(number)) is None:
+        raise Unreachable(f"The look at {at.name} broke off: the pod that looked from there was replaced.")
+    if step == "measured":
+        return list(watcher.measured(request["since"], request["until"]))
+    if step == "achieved":
+        return messages.look_to(watcher.achieved(request["since"], request["until"]))
+    return messages.look_to(watcher.look(messages.look_from(request["before"])))
+
+
+def _probe(named: str) -> Callable[..., Any]:
+    module, _, function = named.partition(":")
     if not module.startswith(_LOOKS):
         raise ChaosctlError(f"{module} is no probe.")
-    probe: Callable[..., Look] = getattr(import_module(module), function)
-    return messages.look_to(probe(at, messages.look_from(request["before"]), **request["arguments"]))
+    found: Callable[..., Any] = getattr(import_module(module), function)
+    return found
 
 
 _DOES: dict[str, Callable[[Target, Mapping[str, Any]], Any]] = {
@@ -112,6 +137,7 @@ _DOES: dict[str, Callable[[Target, Mapping[str, Any]], Any]] = {
     "resolver": _resolver,
     "identity": _identity,
     "look": _look,
+    "watch": _watch,
 }
 
 if __name__ == "__main__":

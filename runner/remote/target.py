@@ -12,6 +12,7 @@ from runner.errors import CommandFailed, Missing, UsageError
 from runner.model import Command, Look, ProbeCall, clock, iso
 from runner.remote import messages
 from runner.remote.connection import Connection
+from runner.remote.watching import RemoteWatcher
 from runner.targets import Resolver
 
 __all__ = ["RemoteTarget", "path_of"]
@@ -70,6 +71,10 @@ class RemoteTarget:
         look = messages.look_from(seen, ahead)
         assert look is not None  # noqa: S101 - a probe returns one
         return look
+
+    def watch(self, call: ProbeCall) -> RemoteWatcher:
+        """Return a look that stays, from there; it is not opened yet."""
+        return RemoteWatcher(call, self.ask, self.agent)
 
     def ask(self, do: str, patience: float = 10.0, **arguments: Any) -> Any:
         """Return the agent's answer about this target."""

@@ -4,7 +4,7 @@ Nothing in the pod itself is touched or needed: an image without a shell does. O
 """
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from runner.cluster import Cluster, cluster
 from runner.errors import Gone, Unreachable
@@ -65,6 +65,22 @@ class PodTarget(RemoteTarget):
             if self._seen == known:
                 raise
             return super().identity()
+
+    def ask(self, do: str, patience: float = 10.0, **arguments: Any) -> Any:
+        """Return the agent's answer about this pod; raises Gone where that has no processes because it is over."""
+        try:
+            return super().ask(do, patience, **arguments)
+        except Unreachable as error:
+            if self._is_over():
+                raise Gone(f"{self.name} is not there any more: {error.message}", error.fix) from error
+            raise
+
+    def _is_over(self) -> bool:
+        """Whether the cluster has given the pod up: it is on its way out, ended, or another has its name."""
+        found = self.cluster.find(self.path)
+        if found is None or found["metadata"]["uid"] != self.seen.uid:
+            return True
+        return "deletionTimestamp" in found["metadata"] or found["status"].get("phase") in _ENDED
 
     @property
     def seen(self) -> Whereabouts:

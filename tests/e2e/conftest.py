@@ -83,10 +83,10 @@ def last_record() -> dict[str, Any]:
     return found
 
 
-def chaos_run(experiment: Path, **values: str) -> Done:
-    """Run an experiment by plain `chaos run`."""
+def chaos_run(experiment: Path, patience: float = 110, **values: str) -> Done:
+    """Run an experiment by plain `chaos run`; it is killed after so many seconds."""
     argv = [tool("chaos"), "--no-version-check", "--no-log-file", "run", *variables(**values), str(experiment)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=patience, check=False)
     return Done(done.returncode, done.stdout, done.stderr, last_record())
 
 

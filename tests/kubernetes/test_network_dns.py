@@ -32,10 +32,10 @@ def test_every_pod_of_the_namespace_loses_the_name(nothing_left: None) -> None:
     """The user's own line, shorter; a pod with its node's own network is left out, and named."""
     with pod("on-host", "resolvers", "on-host", hostNetwork=True):
         pods = len([each for each in here().items(PAYMENT).items if not each["spec"].get("hostNetwork")])
-        done = chaosctl(*LINE, "--duration=20s", "--output=json")
+        done = chaosctl(*LINE, "--duration=10s", "--output=json")
     assert done.code == 0, done.err
     account = json.loads(done.out)
-    assert f"{pods} pods in payment cannot resolve redis-cluster for 20s" in done.err
+    assert f"{pods} pods in payment cannot resolve redis-cluster for 10s" in done.err
     assert len(account["targets"]) >= pods
     assert all(target["ended_how"] == "deadline" for target in account["targets"])
     assert sum(target["hits"] for target in account["targets"]) > 0
@@ -86,7 +86,7 @@ def test_fault_ends_on_time_while_the_api_server_is_away(kube: Any) -> None:
     """What ends it is in the kernel; that it ended, and that nothing is left, is seen when the API server is back."""
     [one] = running("payment-pooled")[:1]
     where = f"pod:payment/{one['metadata']['name']}"
-    made = injected("network-dns", target="redis-cluster", where=where, duration="25s")
+    made = injected("network-dns", target="redis-cluster", where=where, duration="15s")
     held = kube.node("control-plane") / "held" / "kube-apiserver"
     held.touch()
     try:

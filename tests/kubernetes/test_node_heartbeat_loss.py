@@ -7,42 +7,21 @@ import pytest
 
 from actions.node_heartbeat_loss import NodeHeartbeatLoss
 from runner.errors import ChaosctlError, Inconclusive, Refused
-from runner.model import Sight
 from runner.plan import plan
 from tests._inject import injected
-from tests._kubernetes import here, left
+from tests._kubernetes import here, left, until
 
 
 @pytest.fixture
 def nothing_left(kube: Any) -> Iterator[None]:
     """Assert that the cluster is as it was."""
     yield
-    assert left() == []
-
-
-@pytest.mark.timeout(300)
-def test_heartbeats_are_lost_until_the_moment_in_the_policy(nothing_left: None) -> None:
-    made = injected("node-heartbeat-loss", node="worker-03", duration="75s")
-    assert any(name.startswith("configmaps/heartbeat-loss-") for name in left())
-    assert not any(name.startswith("pods/") for name in left()), "it needs no access to the node"
-    made.wait()
-    made.finish()
-    [course] = made.courses
-    assert course.achieved
-    account = course.achieved.evidence
-    assert account["steps"]["unknown"] > course.committed + 30  # type: ignore[operator]
-    assert account["endpoints"]
-    assert made.hits
-    assert (course.ended_how, course.errors) == ("deadline", [])
-    assert course.after
-    assert course.after.sight is Sight.ABSENT
-    assert course.after.evidence["steps"]["untainted"] > course.ended
-    assert "none is" in made.account()["notes"][0]
+    assert until("nothing of ours", lambda: not left())
 
 
 @pytest.mark.timeout(300)
 def test_partition_is_the_kernels_and_pods_still_reach_the_api_server(nothing_left: None) -> None:
-    made = injected("node-heartbeat-loss", node="worker-03", variant="partition", cut="reject", duration="25s")
+    made = injected("node-heartbeat-loss", node="worker-03", variant="partition", cut="reject", duration="20s")
     assert any(name.startswith("pods/chaosctl-") for name in left())
     made.wait()
     made.finish()

@@ -48,7 +48,8 @@ def test_other_environments_need_no_permission(kind: str) -> None:
 
 
 def test_cluster_with_the_pinned_uid_is_the_one(served: Cluster) -> None:
-    [ruling] = check_environment(pinned(served))
+    ruling, halted = check_environment(pinned(served))
+    assert halted.reason.startswith("no halt was called for the cluster")
     assert (ruling.guardrail, ruling.reason) == ("cluster", f"kube-system has the pinned UID {UID}")
     assert served.asked == ["/api/v1/namespaces/kube-system"]
 
