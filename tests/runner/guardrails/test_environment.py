@@ -51,7 +51,7 @@ def test_cluster_with_the_pinned_uid_is_the_one(served: Cluster) -> None:
     ruling, halted = check_environment(pinned(served))
     assert halted.reason.startswith("no halt was called for the cluster")
     assert (ruling.guardrail, ruling.reason) == ("cluster", f"kube-system has the pinned UID {UID}")
-    assert served.asked == ["/api/v1/namespaces/kube-system"]
+    assert served.asked[0] == "/api/v1/namespaces/kube-system"
 
 
 def test_context_that_points_elsewhere_is_refused(served: Cluster) -> None:
