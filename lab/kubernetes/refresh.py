@@ -41,7 +41,10 @@ def refresh(lab: Lab, lock: int, say: Say) -> None:
 def first_process(lab: Lab, node: str) -> int:
     """Return the process that is number 1 on a node; raises Unreachable where the node is not there."""
     for pid in inhabitants(namespaces([lab.namespace(node)]).values()):
-        status = Path(f"/proc/{pid}/status").read_text()
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile; the first one does not
         if status.partition("NSpid:")[2].split("\n")[0].split()[-1] == "1" and "NSpid:\t1\n" not in status:
             return pid
     raise Unreachable(f"{node} of lab {lab.name!r} is not running.", f"chaosctl lab status --name {lab.name}")

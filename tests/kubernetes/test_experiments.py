@@ -80,7 +80,7 @@ def test_payments_go_on_while_the_api_servers_etcd_is_slow() -> None:
 def test_payments_go_on_while_the_cluster_hears_nothing_of_a_node() -> None:
     """No pod of ours is needed for it; the node counts as lost after 50 s, and comes back by itself."""
     with _seen() as ours:
-        done = chaos_run(EXPERIMENTS / "node-heartbeat-loss.yaml", _PATIENCE, lost_for="65s")
+        done = chaos_run(EXPERIMENTS / "node-heartbeat-loss.yaml", _PATIENCE, lost_for="60s")
     assert {name.rpartition("-")[0] for name in ours} == {"configmaps/fault", "configmaps/heartbeat-loss"}
     [target] = proven(done)
     [account] = [

@@ -12,12 +12,14 @@ import pytest
 
 from lab.zone import ETCD
 from runner.errors import Unreachable
+from runner.lifecycle import Injection
 from runner.model import clock
 from tests._cli import chaosctl, started
 from tests._inject import healed, injected
 from tests._kubernetes import PAYMENT, RESOLVERS, execute, here, left, pod, running
 from tests._kubernetes import until as eventually
 
+STALE = "/apis/apps/v1/namespaces/payment/deployments/payment-stale"
 LINE = "inject", "network-dns", "--namespace=payment", "--target=redis-cluster"
 
 
@@ -54,8 +56,10 @@ def test_all_resolvers_are_fooled_and_newcomers_too(nothing_left: None) -> None:
                 assert execute("asks", *argv, "mysql.payment.svc.cluster.local")[0], resolver
             [gone] = running("payment-stale")[:1]
             here().delete(f"{PAYMENT}/{gone['metadata']['name']}", gracePeriodSeconds=0)
-            eventually("the newcomer", lambda: any("took it" in note for note in made.account()["notes"]))
+            here().patch(STALE, {"spec": {"replicas": 4}})
+            eventually("three newcomers", lambda: len(_took(made)) >= 3)
         finally:
+            here().patch(STALE, {"spec": {"replicas": 2}})
             healed(made)
         told = {target["target"]: target["ended_how"] for target in made.account()["targets"]}
         assert told[f"pod:{here().environment}/payment/{gone['metadata']['name']}"] == "gone"
@@ -86,7 +90,7 @@ def test_fault_ends_on_time_while_the_api_server_is_away(kube: Any) -> None:
     """What ends it is in the kernel; that it ended, and that nothing is left, is seen when the API server is back."""
     [one] = running("payment-pooled")[:1]
     where = f"pod:payment/{one['metadata']['name']}"
-    made = injected("network-dns", target="redis-cluster", where=where, duration="15s")
+    made = injected("network-dns", target="redis-cluster", where=where, duration="12s")
     held = kube.node("control-plane") / "held" / "kube-apiserver"
     held.touch()
     try:
@@ -100,6 +104,10 @@ def test_fault_ends_on_time_while_the_api_server_is_away(kube: Any) -> None:
     assert made.healed
     assert made.courses[0].ended_how == "deadline"
     assert eventually("nothing of ours", lambda: not left())
+
+
+def _took(made: Injection) -> list[str]:
+    return [note for note in made.account()["notes"] if "took it" in note]
 
 
 def _api_server(etcd: str) -> int:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lab.kubernetes.images.layer import Layer
-from lab.kubernetes.images.machine import PYTHON, distributions, programs, python, tree
+from lab.kubernetes.images.machine import PYTHON, distributions, programs, python, runtimes, tree
 from lab.kubernetes.images.oci import Image
 from lab.kubernetes.names import IMAGE, REGISTRY
 
@@ -40,6 +40,7 @@ def images(binaries: dict[str, Path]) -> tuple[Image, ...]:
     payment = _installed("prometheus-client", "aiohttp")
     tools = programs(*_TOOLS).without(base, shell, interpreter)
     common = (base, shell, interpreter)
+    native = runtimes().without(base, shell, interpreter, tools)
     return (
         Image(f"{REGISTRY}/pause:lab", (_built(binaries, "pause"),), ("/pause",)),
         Image(f"{REGISTRY}/coredns:lab", (_built(binaries, "coredns"),), ("/coredns",)),
@@ -61,7 +62,7 @@ def images(binaries: dict[str, Path]) -> tuple[Image, ...]:
             f"{_NOBODY}",
         ),
         Image(f"{REGISTRY}/resolvers:lab", (*common, _resolvers(binaries)), ("/bin/sh",), _PYTHON),
-        Image(IMAGE, (*common, tools, libraries, product), ("chaosctl",), _PYTHON, f"{_NOBODY}"),
+        Image(IMAGE, (*common, tools, native, libraries, product), ("chaosctl",), _PYTHON, f"{_NOBODY}"),
     )
 
 

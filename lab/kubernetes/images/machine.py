@@ -14,10 +14,12 @@ from lab.commands import ENVIRONMENT
 from lab.kubernetes.images.layer import Layer
 from runner.errors import Missing
 
-__all__ = ["distributions", "programs", "python", "tree"]
+__all__ = ["distributions", "programs", "python", "runtimes", "tree"]
 
 _LIBRARY = re.compile(r"(?:=> |^\s+)(/\S+) \(0x", re.MULTILINE)
 _SYSTEM = ("/lib", "/usr/lib")
+# Those that manylinux allows (PEP 513) and that no window is drawn with.
+_RUNTIMES = "libgcc_s.so.1", "libstdc++.so.6", "libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0"
 _UNUSED = {
     "test",
     "tests",
@@ -52,6 +54,18 @@ def python() -> Layer:
     files = {path: source for path, source in tree(stdlib, f"{PREFIX}/lib/{PYTHON}").items() if "/config-" not in path}
     needed = _libraries([program, *(source for source in files.values() if source.suffix == ".so")])
     return Layer({f"{PREFIX}/bin/{PYTHON}": program, **files, **needed}, {f"{PREFIX}/bin/python3": PYTHON})
+
+
+def runtimes() -> Layer:
+    """Return the libraries that compiled distributions from PyPI may take from the system; raises Missing."""
+    places = [Path(place, sysconfig.get_config_var("MULTIARCH") or "") for place in (*_SYSTEM, "/usr/lib64")]
+    found = {name: next((at / name for at in places if (at / name).exists()), None) for name in _RUNTIMES}
+    if missing := [name for name, path in found.items() if path is None]:
+        raise Missing(
+            f"The images of the lab need libraries that are not here: {', '.join(missing)}.",
+            "In a checkout: lab/install-debian-packages libstdc++6",
+        )
+    return Layer({_place(path): path.resolve() for path in found.values() if path})
 
 
 def tree(directory: Path, place: str) -> dict[str, Path]:
