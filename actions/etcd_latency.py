@@ -149,7 +149,8 @@ class EtcdLatency(Fault):
             "share": self.percentile / 100,
             "files": {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file},
         }
-        patience = 10.0 + 3 * self.latency
+        # A first window may be over before anybody can look: the cluster's own ledger waits for it too.
+        patience = 10.0 + 3 * self.latency + (self._windows.shortest_period if self.percentile else 0.0)
         if at.name.startswith("node:"):
             return ProbeCall("probes.api_server:watch", arguments, stays=True, patience=patience, here=True)
         return ProbeCall("probes.etcd:watch", arguments, stays=True, patience=patience)
