@@ -8,6 +8,7 @@ from typing import Any
 
 __all__ = ["Account", "moment"]
 
+_MANAGED = "app.kubernetes.io/managed-by"
 _LOST = "node.kubernetes.io/unreachable"
 
 
@@ -56,6 +57,8 @@ class Account:
     def pod(self, kind: str, item: Mapping[str, Any], at: float) -> None:
         """Take in a pod, of this node or of another: a new one there of an owner that lost one here was rescheduled."""
         meta, name = item["metadata"], f"{item['metadata']['namespace']}/{item['metadata']['name']}"
+        if meta.get("labels", {}).get(_MANAGED) == "chaosctl":
+            return  # node pods of ours come and go with other faults
         owner = next((each["uid"] for each in meta.get("ownerReferences", ())), "")
         if item["spec"].get("nodeName") != self.node:
             evicted = [each for each, moments in self.pods.items() if "evicted" in moments]

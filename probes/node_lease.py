@@ -93,7 +93,8 @@ class NodeWatch:
             last = account.last_before(since + _SETTLE)
             told = [f"the last renewal came at {iso(last)}"]
             told += [f"{said} {_after(account.steps.get(name), since)}" for name, said in _SAID.items()]
-            told.append(f"{len(account.endpoints)} endpoints left{_back(account)}, {_evicted(account)} pods evicted")
+            left = f"{len(account.endpoints)} endpoints left{_back(account, until)}"
+            told.append(f"{left}, {_evicted(account)} pods evicted")
             sight = Sight.UNCLEAR if through else Sight.PRESENT
             if through:
                 told.insert(0, f"{len(through)} renewals came through in spite of it")
@@ -188,8 +189,8 @@ def _after(when: float | None, since: float) -> str:
     return f"after {format_duration(max(0.001, when - since))}" if when else "never"
 
 
-def _back(account: Account) -> str:
-    back = sum("returned" in each for each in account.endpoints.values())
+def _back(account: Account, until: float) -> str:
+    back = sum(each.get("returned", until) < until for each in account.endpoints.values())
     return f" ({back} of them came back while it lasted)" if back else ""
 
 

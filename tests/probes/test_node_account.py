@@ -18,7 +18,7 @@ def node(ready: str, *taints: str) -> dict[str, Any]:
     }
 
 
-def pod(name: str, on: str, ready: str, owner: str = "rs", **meta: str) -> dict[str, Any]:
+def pod(name: str, on: str, ready: str, owner: str = "rs", **meta: Any) -> dict[str, Any]:
     return {
         "metadata": {"namespace": "payment", "name": name, "ownerReferences": [{"uid": owner}], **meta},
         "spec": {"nodeName": on},
@@ -96,3 +96,12 @@ def test_evicted_pods_are_followed_to_where_they_come_up(account: Account) -> No
     assert account.endpoints == {"payment/payment-api a": {"left": 353.0}}
     assert whole(account), "an endpoint whose pod was evicted does not come back"
     assert account.met == 2
+
+
+def test_node_pods_of_ours_are_nobodys_eviction() -> None:
+    account = Account("worker-03")
+    ours = {"app.kubernetes.io/managed-by": "chaosctl"}
+    account.pod("ADDED", pod("chaosctl-x", "worker-03", "True", labels=ours), 1.0)
+    account.pod("DELETED", pod("chaosctl-x", "worker-03", "True", labels=ours), 2.0)
+    account.pod("DELETED", pod("payment-api-1", "worker-03", "True"), 3.0)
+    assert account.met == 1
