@@ -7,6 +7,7 @@ taken as good or as bad, so that a gap never raises a score.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from reports.record import Events, Record, Series
 from reports.steady import Slot, Window, samples, slots, steady_again, watch_end
@@ -28,6 +29,8 @@ FORMULAS = "1", "2"
 """All formulas, the oldest first; none is ever altered. 1 knows no invariants."""
 
 FORMULA = FORMULAS[-1]
+_SURE = 0.01
+"""Seconds by which rounding cannot move an entry."""
 PASS_MARK = 80.0
 LEAST_EVENTS = 200
 
@@ -69,11 +72,13 @@ class Figures:
     intact: bool
 
 
-@dataclass(frozen=True)
-class _Point:
+class _Point(NamedTuple):
     at: float
     all: float
     bad: float
+
+
+_counted: tuple[Events, float, list[_Point]] | None = None
 
 
 def figures(record: Record, window: Window, *, missing_as: bool, formula: str = FORMULA) -> Figures:
@@ -83,7 +88,8 @@ def figures(record: Record, window: Window, *, missing_as: bool, formula: str = 
     """
     end = watch_end(record, window.healed)
     seen = {(number, series.probe): slots(series, end) for number, series in enumerate(record.series)}
-    taken = {key: [Slot(slot.at, _taken(slot, missing_as)) for slot in found] for key, found in seen.items()}
+    holes = [slot for found in seen.values() for slot in found if slot.good is None]
+    taken = {key: _filled(found, missing_as) for key, found in seen.items()} if holes else seen
     again = {key: steady_again(found, window.healed) for key, found in taken.items()}
     unsteady = tuple(sorted({key[1] for key, at in again.items() if at is None}))
     steady = None if unsteady else max(at for at in again.values() if at is not None)
@@ -103,9 +109,7 @@ def figures(record: Record, window: Window, *, missing_as: bool, formula: str = 
         time=time,
         resolution=max(max(series.resolution, series.interval) for series in record.series),
         unsteady=unsteady,
-        missing=sum(
-            slot.good is None and window.effective <= slot.at <= until for found in seen.values() for slot in found
-        ),
+        missing=sum(window.effective <= slot.at <= until for slot in holes),
         intact=intact,
     )
 
@@ -134,18 +138,28 @@ def broken(record: Record, window: Window) -> dict[str, list[Slot]]:
 
 
 def event_points(events: Events, window: Window) -> list[_Point]:
-    """Return the entries that reach past the first effect, in the order of time."""
+    """Return the entries that reach past the first effect, in the order of time; the last ones are remembered."""
+    global _counted  # noqa: PLW0603 - judging one run asks for the same entries three times
+    known = _counted
+    if known is None or known[0] is not events or known[1] != window.effective:
+        known = _counted = events, window.effective, _event_points(events, window)
+    return known[2]
+
+
+def _event_points(events: Events, window: Window) -> list[_Point]:
+    since = window.effective - events.start - _SURE
     rows = zip(events.offsets, events.all, events.bad, strict=True)
-    points = sorted((round(events.start + offset, 3), max(0.0, every), max(0.0, bad)) for offset, every, bad in rows)
-    return [_Point(*point) for point in points if point[0] > window.effective]
+    later = [row for row in rows if row[0] > since]
+    points = sorted(_Point(round(events.start + at, 3), max(0.0, every), max(0.0, bad)) for at, every, bad in later)
+    return [point for point in points if point.at > window.effective]
 
 
 def _bad_since(series: Series, moment: float) -> list[Slot]:
     return [slot for slot in samples(series) if slot.good is False and slot.at >= moment]
 
 
-def _taken(slot: Slot, missing_as: bool) -> bool:
-    return missing_as if slot.good is None else slot.good
+def _filled(found: Iterable[Slot], missing_as: bool) -> list[Slot]:
+    return [Slot(slot.at, missing_as) if slot.good is None else slot for slot in found]
 
 
 def _share(
@@ -171,16 +185,16 @@ def _worst(points: Iterable[_Point], window: Window, until: float, least: float,
     The largest, because good events that come while the service is still recovering would dilute the bad ones: the
     slower the recovery, the better the share would look.
     """
-    bad = every = 0.0
-    reached = worst = None
-    for point in points:
-        bad, every = bad + point.bad, every + point.all
-        reached = Share(bad, every, point.at - window.effective, series)
-        if point.at >= window.healed and every >= least and (worst is None or reached.value > worst.value):
-            worst = reached
-        if point.at >= until:
+    bad = every = seconds = 0.0
+    worst = None
+    for at, of_all, of_bad in points:
+        bad, every, seconds = bad + of_bad, every + of_all, at - window.effective
+        if at >= window.healed and every >= least:
+            reached = Share(bad, every, seconds, series)
+            worst = reached if worst is None or reached.value > worst.value else worst
+        if at >= until:
             break
-    return worst or reached or Share(0, 0, 0, series)
+    return worst or Share(bad, every, seconds, series)
 
 
 def _all(events: Events | None, window: Window, until: float) -> float | None:

@@ -11,6 +11,8 @@ from runner.model import Outcome
 __all__ = ["STREAK", "Slot", "Window", "coverage", "fault_window", "samples", "slots", "steady_again", "watch_end"]
 
 STREAK = 5
+_GAP = 1.4
+"""Samples less than so many intervals apart have no hole between them; one and a half is where the first one begins."""
 _REMEMBERED = 16
 _sampled: "dict[int, tuple[Series, list[Slot]]]" = {}
 """The samples of the series that were looked at last: judging one run asks for them more than ten times."""
@@ -58,11 +60,13 @@ def samples(series: Series) -> list[Slot]:
 
 
 def _samples(series: Series) -> list[Slot]:
-    seen: dict[float, bool | None] = {}
-    for offset, outcome in zip(series.offsets, series.outcomes, strict=True):
-        at = round(series.start + offset, 3)
-        good = _KNOWN.get(outcome)
-        seen[at] = good if at not in seen else _worse(good, seen[at])
+    moments = [round(series.start + offset, 3) for offset in series.offsets]
+    known = [_KNOWN.get(outcome) for outcome in series.outcomes]
+    seen = dict(zip(moments, known, strict=True))
+    if len(seen) < len(moments):
+        seen.clear()
+        for at, good in zip(moments, known, strict=True):
+            seen[at] = good if at not in seen else _worse(good, seen[at])
     return [Slot(at, seen[at]) for at in sorted(seen)]
 
 
@@ -83,7 +87,8 @@ def slots(series: Series, end: float) -> list[Slot]:
     found = samples(series)
     times = [series.start, *(slot.at for slot in found)]
     times.append(max(end, times[-1]) + series.interval)
-    missing = [Slot(at, None) for before, after in pairwise(times) for at in _holes(before, after, series.interval)]
+    gaps = [(before, after) for before, after in pairwise(times) if after - before > _GAP * series.interval]
+    missing = [Slot(at, None) for before, after in gaps for at in _holes(before, after, series.interval)]
     return sorted([*found, *missing], key=lambda slot: slot.at) if missing else found
 
 
