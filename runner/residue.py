@@ -128,7 +128,7 @@ def _guarded(at: Target, names: Container[str] | None = None) -> list[Entry]:
             Site(at.name, identity, Steps((), guarding.removal(stray.id), (guarding.check(stray.id),))),
         )
         for stray in guarding.found(at.run(guarding.listing()))
-        if names is None or stray.target in names
+        if names is None or not stray.target or stray.target in names
     ]
 
 

@@ -52,8 +52,9 @@ def _listed(entry: ledger.Entry) -> dict[str, Any]:
 
 
 def _detail(fault: dict[str, Any]) -> str:
+    left = format_duration(max(0.001, fault["deadline"] - clock()))
     told = {
-        State.LIVE: f"ends by itself in {format_duration(max(0.001, fault['deadline'] - clock()))}",
+        State.LIVE: f"ends by itself in {left}" if fault["deadline"] else "when it ends by itself is not known",
         State.INERT: "acts no longer; what is left of it is harmless",
         State.ABSENT: "nothing of it is at its targets; only the ledger remembers it",
     }

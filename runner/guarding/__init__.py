@@ -19,11 +19,17 @@ __all__ = ["Found", "check", "found", "listing", "removal", "steps"]
 _PARTS = "ground", "processes", "child", "fill", "setting", "guardian"
 _BOOT = "import json, sys; told = json.load(sys.stdin); exec(told['program'], {'__name__': '__main__', 'TOLD': told})"
 _ENDING = '[ ! -e "$1" ] || exec python3 -I "$1" end'
-_LISTING = 'for file in "$1"/*.json; do [ ! -e "$file" ] || { cat "$file"; echo; }; done'
+_LISTING = (
+    'for file in "$1"/*.json; do [ ! -e "$file" ] || { name=${file##*/}; printf "%s " "${name%.json}"; '
+    "tr -d '\\n' < \"$file\"; echo; }; done"
+)
 
 
 class Found(NamedTuple):
-    """A fault found by its guardian's notes alone; the deadline is seconds since the epoch."""
+    """A fault found by its guardian's notes alone; the deadline is seconds since the epoch.
+
+    Of one whose note is damaged only the id is known: its target is empty and its deadline 0.
+    """
 
     id: str
     fault: str
@@ -73,14 +79,22 @@ def check(fault_id: str) -> Check:
 
 
 def listing() -> Command:
-    """Return the command that prints what is noted of every guarded fault at a target, one JSON document a line."""
+    """Return the command that prints each guarded fault at a target: a line with its id and its note, as JSON."""
     return Command(("sh", "-c", _LISTING, "sh", str(run_dir())))
 
 
 def found(listing: str) -> tuple[Found, ...]:
     """Return the faults in the output of `listing`."""
-    told = [json.loads(line) for line in listing.splitlines() if line.strip()]
-    return tuple(Found(one["id"], one["fault"], one["target"], one.get("until", one["deadline"])) for one in told)
+    lines = [line.partition(" ") for line in listing.splitlines() if line.strip()]
+    return tuple(_noted(fault_id, note) for fault_id, _, note in lines)
+
+
+def _noted(fault_id: str, note: str) -> Found:
+    try:
+        told = json.loads(note)
+        return Found(fault_id, str(told["fault"]), str(told["target"]), float(told.get("until", told["deadline"])))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Found(fault_id, f"a fault whose note {run_dir()}/{fault_id}.json is damaged", "", 0.0)
 
 
 def _call(fault_id: str, what: str) -> Command:

@@ -29,13 +29,25 @@ TICK = 0.2
 KINDS: dict[str, type[Kind]] = {"processes": Processes, "child": Child, "fill": Fill, "setting": Setting}
 
 
+DAMAGED = {"phase": "damaged"}
+
+
+def noted(path: Path) -> dict[str, Any]:
+    """Return what a note says; nothing where there is none."""
+    try:
+        told = json.loads(text(path) or "{}")
+    except ValueError:
+        return dict(DAMAGED)
+    return told if isinstance(told, dict) else dict(DAMAGED)
+
+
 class Guardian:
     """One fault: what is known of it lies in a file, and whoever guards it holds that file's lock."""
 
     def __init__(self, program: Path) -> None:
         self.program = program
         self.path = program.with_suffix(".json")
-        self.told: dict[str, Any] = json.loads(text(self.path) or "{}")
+        self.told: dict[str, Any] = noted(self.path)
         self.lock = -1
 
     def note(self, **changes: Any) -> None:
@@ -119,6 +131,8 @@ class Guardian:
     def state(self) -> str:
         """Return whether the fault acts."""
         alive = not self.hold(0)
+        if self.told == DAMAGED:
+            return "live" if alive else "inert"
         work = KINDS[self.told["kind"]](self.told["work"])
         return "live" if (alive and self.told["phase"] != "ended") or work.acts() else "inert"
 
@@ -130,15 +144,25 @@ class Guardian:
     def dismiss(self) -> None:
         """Let the guardian end the fault; where it is dead or does not, end it instead."""
         if not self.hold(0):
+            self.understand()
             with contextlib.suppress(ProcessLookupError, KeyError):
                 os.kill(self.told["guardian"], signal.SIGTERM)
             if not self.hold(5):
                 with contextlib.suppress(ProcessLookupError, KeyError):
                     os.kill(self.told["guardian"], signal.SIGKILL)
                 self.hold(2)
-        self.told = json.loads(text(self.path) or "{}")
+        self.told = noted(self.path)
+        self.understand()
         if self.told.get("phase") not in ("ended", "failed"):
             KINDS[self.told["kind"]](self.told["work"]).end()
+
+    def understand(self) -> None:
+        """Refuse to go on where nothing can be known of the fault; raises Failed."""
+        if self.told == DAMAGED:
+            raise Failed(
+                f"the note {self.path} is damaged, so what it did is not known. Its guardian, if it lives, ends it at "
+                "its deadline and writes the note again; if it does not, see for yourself and remove the note"
+            )
 
     def end(self) -> None:
         """End the fault wherever it stands, and leave nothing."""

@@ -136,3 +136,24 @@ def test_where_the_guardian_is_killed_too(name: str, case: Case, with_it: bool, 
     assert not case.acts()
     assert case.redis.answers()
     assert list(run_dir().iterdir()) == []
+
+
+@pytest.mark.parametrize("case", ["process-stop"], indirect=True)
+def test_a_note_that_is_damaged_is_told_and_keeps_nothing_else_from_being_told(case: Case, tmp_path: Path) -> None:
+    killed(proven("process-stop", case, "1h"))
+    [file] = run_dir().glob("*.json")
+    whole = file.read_text()
+    file.write_text(whole[: len(whole) // 2])
+    (run_dir() / "zz99.json").write_text("[]\n")
+    said = chaosctl(case, tmp_path / "one", "faults", "--output", "json")
+    assert said.returncode == 0, said
+    told = {each["id"]: each for each in json.loads(said.stdout)}
+    assert told[file.stem]["state"] == "live", "the ledger knows it still"
+    assert f"{run_dir()}/zz99.json is damaged" in told["zz99"]["sentence"]
+    refused = chaosctl(case, tmp_path / "three", "recover", file.stem)
+    assert refused.returncode == 6
+    assert "is damaged, so what it did is not known" in refused.stderr
+    (run_dir() / "zz99.json").unlink()
+    file.write_text(whole)
+    assert chaosctl(case, tmp_path / "four", "recover", file.stem).returncode == 0
+    assert not case.acts()
