@@ -37,6 +37,8 @@ __all__ = [
 
 _ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
 _KEPT = 30 * 86400.0
+_CLOSED = ".closed"
+"""What a closed entry's file ends with, so that looking for open ones reads none of a month's closed ones."""
 
 
 def new_id() -> str:
@@ -86,11 +88,14 @@ def close(entry: Entry) -> None:
             f"Fault {entry.id} ({entry.fault}) was undone, but stays listed: {_directory()} cannot be written.",
             f"{error.fix} Then: chaosctl recover {entry.id}",
         ) from error
-    for path in _files():
+    path = _path(entry.id)
+    with suppress(OSError):  # it says of itself that it is closed: under its own name, looking for open ones is cheaper
+        path.rename(path.with_suffix(_CLOSED))
+    for old in _files(".json", _CLOSED):
         with suppress(ChaosctlError, FileNotFoundError):  # damaged, or removed by another process meanwhile
-            if path.stat().st_mtime < clock() - _KEPT and _read(path).closed:
-                path.unlink()
-                path.with_suffix(".lock").unlink(missing_ok=True)
+            if old.stat().st_mtime < clock() - _KEPT and _read(old).closed:
+                old.unlink()
+                old.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def entries() -> tuple[Entry, ...]:
@@ -120,10 +125,11 @@ def damaged() -> tuple[ChaosctlError, ...]:
 
 def find(fault_id: str) -> Entry:
     """Return the entry of that id, open or closed; raises UsageError where there never was one."""
-    path = _path(fault_id)
-    if not re.fullmatch(r"[a-z0-9]+", fault_id) or not path.exists():
-        raise UsageError(f"No fault {fault_id!r} is known here.", "`chaosctl faults` lists those that are.")
-    return _read(path)
+    if re.fullmatch(r"[a-z0-9]+", fault_id):
+        for path in (_path(fault_id), _path(fault_id).with_suffix(_CLOSED)):
+            with suppress(FileNotFoundError):
+                return _read(path)
+    raise UsageError(f"No fault {fault_id!r} is known here.", "`chaosctl faults` lists those that are.")
 
 
 def locked(fault_id: str) -> AbstractContextManager[int]:
@@ -224,10 +230,10 @@ def _path(fault_id: str) -> Path:
     return _directory() / f"{fault_id}.json"
 
 
-def _files() -> list[Path]:
-    """Return the files of entries; a glob would take a directory that may not be read for an empty one."""
+def _files(*suffixes: str) -> list[Path]:
+    """Return the files of open entries; a glob would take a directory that may not be read for an empty one."""
     try:
-        return sorted(path for path in _directory().iterdir() if path.suffix == ".json")
+        return sorted(path for path in _directory().iterdir() if path.suffix in (suffixes or (".json",)))
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -209,4 +209,5 @@ def _open(place: Path) -> list[str]:
 
 
 def _entries(place: Path) -> list[Path]:
-    return sorted((place / "state" / "chaosctl" / "ledger").glob("*.json"))
+    own = place / "state" / "chaosctl" / "ledger"
+    return sorted((*own.glob("*.json"), *own.glob("*.closed")))

@@ -235,11 +235,21 @@ def test_closed_entries_are_forgotten_after_a_month_and_open_ones_never(state: P
         ledger.write(planned(namespace, fault_id))
     ledger.undo(ledger.find("aa22"))
     old = time.time() - 31 * 86400
-    for fault_id in ("aa22", "bb33"):
-        os.utime(state / "ledger" / f"{fault_id}.json", (old, old))
+    for name in ("aa22.closed", "bb33.json"):
+        os.utime(state / "ledger" / name, (old, old))
     ledger.undo(ledger.find("cc44"))
-    assert sorted(path.name for path in (state / "ledger").iterdir()) == ["bb33.json", "cc44.json", "cc44.lock"]
+    assert sorted(path.name for path in (state / "ledger").iterdir()) == ["bb33.json", "cc44.closed", "cc44.lock"]
     ledger.undo(ledger.find("bb33"))
+
+
+def test_closed_entries_are_not_read_when_open_ones_are_looked_for(state: Path, namespace: Netns) -> None:
+    ledger.write(planned(namespace, "aa22"))
+    ledger.undo(ledger.find("aa22"))
+    (state / "ledger" / "aa22.closed").write_text("no entry")
+    assert (ledger.entries(), ledger.damaged()) == ((), ())
+    ledger.write(replace(planned(namespace, "bb33"), closed=clock()))
+    assert ledger.entries() == (), "as older versions left them"
+    assert ledger.find("bb33").closed
 
 
 def test_full_disk_is_said_before_anything_is_done(tiny: Path, namespace: Netns) -> None:
