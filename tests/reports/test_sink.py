@@ -12,6 +12,7 @@ from reports.sink import Delivery
 from reports.store import Row, open_store
 from reports.verdict import judged
 from runner.errors import Missing, Unreachable, UsageError
+from tests._postgres import binaries, postgres
 from tests.reports._processes import go, processes, results, run
 from tests.reports._records import EXPERIMENT, ORIGIN, START, record
 
@@ -102,6 +103,36 @@ def test_a_start_that_arrives_after_its_record_changes_nothing(away: str) -> Non
     sink.deliver(away)
     assert rows(away) == before
     assert spool.waiting(away) == []
+
+
+@pytest.mark.timeout(300)
+def test_a_store_away_for_a_whole_night_has_all_of_it_once_when_it_is_back(tmp_path: Path) -> None:
+    """A PostgreSQL of its own, crashed before the first run of the night and started after the last."""
+    programs = binaries()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed: make setup installs it")
+    night = [f"night-{number}" for number in range(12)]
+    with postgres(programs) as server, server.database() as url:
+        begin("evening", url)
+        sink.finish(record(run="evening"), url)
+        server.stop()
+        for number, name in enumerate(night):
+            begin(name, url)
+            if number != 5:
+                delivery = sink.finish(record(run=name, started=START + number), url)
+                assert str(delivery).startswith("Kept in "), "it is told where its record is"
+        assert len(spool.waiting(url)) == 12 + 11
+        server.start()
+        assert str(sink.finish(record(run="morning"), url)).startswith("Stored in "), "it brings the night with it"
+        assert spool.waiting(url) == []
+        assert sink.deliver(url) == sink.Pushed()
+        found = rows(url)
+        assert sorted(row.run for row in found) == sorted(["evening", *night, "morning"])
+        assert [row.run for row in found if row.ended is None] == ["night-5"], "the one that was killed in the night"
+        with open_store(url) as store:
+            for number in (0, 11):
+                kept = record(run=f"night-{number}", started=START + number)
+                assert store.content(f"night-{number}") == judged(kept).canonical()
 
 
 def test_a_locked_store_is_waited_for_and_then_spooled(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:

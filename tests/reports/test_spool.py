@@ -1,7 +1,10 @@
 """The spool: whole files or none, and nothing heavy to import."""
 
+import itertools
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -90,6 +93,43 @@ def test_a_file_that_cannot_be_read_stays_and_is_named(content: bytes) -> None:
 def test_a_disk_that_takes_no_more_leaves_no_half_file(state: Path) -> None:
     assert "File too large" in run(WRITE_BEYOND_A_LIMIT)
     assert [path for path in (state / "spool").rglob("*") if path.is_file()] == []
+
+
+def struck(path: Path, content: bytes, strike: int) -> bool:
+    """Write a file in a process of its own, killed at that call into the system; whether it was killed."""
+    child = os.fork()
+    if child == 0:
+        calls = itertools.count()
+
+        def count(_frame: object, event: str, _called: object) -> None:
+            if event in ("c_call", "c_return") and next(calls) == strike:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.setprofile(count)
+        spool._replace(path, content)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_kill_before_or_after_any_call_of_a_write_leaves_the_whole_record_or_none(*, there: bool) -> None:
+    """Each call into C is struck once before and once after it: open, write, flush, fsync, rename and all between."""
+    content = judged(record()).canonical()
+    path = spool.put(record())
+    seen = {True: 0, False: 0}
+    for strike in itertools.count():
+        path.unlink(missing_ok=True)
+        if there:
+            path.write_bytes(content)
+        if not struck(path, content, strike):
+            break
+        found = spool.waiting()
+        assert found == [path] or (found == [] and not there), strike
+        assert not found or path.read_bytes() == content, strike
+        seen[bool(found)] += 1
+    assert seen[True] > 3, "after the rename it is there"
+    assert seen[False] > 20 or there, "before it nothing is"
+    assert path.read_bytes() == content, "and undisturbed it is written"
 
 
 def test_a_file_appears_only_when_it_is_whole_and_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
