@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from typing import Any
 
 from lab import processes
@@ -43,8 +44,15 @@ def _reboot(kube: Kube) -> None:
     os.kill(first_process(kube.lab, NODE), signal.SIGKILL)
     space = kube.lab.namespace(NODE)
     until("the node's end", lambda: not processes.inhabitants(processes.namespaces([space]).values()))
+    until("the end of its pods' links, which a machine has not after a boot", lambda: "veth" not in _links(space))
     with held(kube.lab, print) as lock:
         processes.start(space, command(kube.lab, NODE), kube.lab.state / f"{NODE}.log", lock)
+
+
+def _links(space: str) -> str:
+    """Return the links of a node but the one to the others, which no boot takes away."""
+    said = subprocess.run(["ip", "-n", space, "-brief", "link"], capture_output=True, text=True, check=True).stdout
+    return "\n".join(line for line in said.splitlines() if not line.startswith("eth0"))
 
 
 def _is_up(before: dict[str, Any]) -> bool:
