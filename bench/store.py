@@ -22,9 +22,10 @@ from urllib.parse import urlsplit
 from sqlalchemy import text
 
 from reports.api.service import Service, Settings
-from reports.api.standing import _cells, _told
+from reports.api.standing import _cells
 from reports.cells import Key
 from reports.packing import Packed, pack
+from reports.portable import cell_data
 from reports.queries import DAYS, history
 from reports.record import Record
 from reports.store import Store, open_store
@@ -146,7 +147,7 @@ def _queries(name: str, store: Store) -> None:
 
     def scored() -> None:
         key = Key("lab", f"service-{rng.randrange(SERVICES)}", rng.choice(faults))
-        json.dumps(_told(_cells(service, None, [key])[key]))
+        json.dumps(cell_data(_cells(service, None, [key])[key]))
 
     for told, work in (
         ("cell", cell),

@@ -11,10 +11,10 @@ from reports.api.reading import After, IfNoneMatch, Limit, answered, cursor, cur
 from reports.api.service import Reads, Service, Serving
 from reports.cells import Cell, Key, cell
 from reports.history import RunSummary
+from reports.portable import cell_data, service_data
 from reports.queries import DAYS, CellKey, cells_of, history, last_runs
 from reports.scored import current
-from reports.services import Part, fleet
-from reports.services import Service as Scored
+from reports.services import fleet
 from reports.tokens import Token
 from runner.model import clock
 
@@ -43,7 +43,7 @@ def get_cells(
     later = [key for key in keys if not place or _order(key) > place]
     found = _cells(service, token, later[:limit])
     following = cursor(*_order(later[limit - 1])) if len(later) > limit else None
-    return answered({"cells": [_told(found[key]) for key in later[:limit]], "next": following}, known)
+    return answered({"cells": [cell_data(found[key]) for key in later[:limit]], "next": following}, known)
 
 
 @router.get("/cells/{of}/{fault}")
@@ -55,7 +55,7 @@ def get_cell(
     keys = [_key(each) for each in cells_of(service.store, of, environment, visible(token)) if each.fault == fault]
     key = Key(_one_environment(keys), of, fault)
     found = _cells(service, token, [key])[key]
-    return answered(_told(found) | {"tracks": [_track(track) for track in found.tracks]}, known)
+    return answered(cell_data(found, tracks=True), known)
 
 
 @router.get("/services")
@@ -143,57 +143,4 @@ def _service(service: Service, token: Token | None, name: str, environment: str)
     mine = {name: declared[name]} if name in declared else {}
     found = fleet(_cells(service, token, keys), mine, environment)
     scored = next(each for each in found.services if each.name == name)
-    return _scored(scored)
-
-
-def _scored(scored: Scored) -> dict[str, Any]:
-    return {
-        "service": scored.name,
-        "environment": scored.environment,
-        "owner": scored.owner,
-        "criticality": scored.criticality,
-        "score": scored.score,
-        "pass_rate_low": scored.pass_rate_low,
-        "coverage": scored.coverage,
-        "last_valid": scored.last_valid,
-        "required": [_part(part) for part in scored.parts],
-        "others": [_told(cell) for cell in scored.others],
-    }
-
-
-def _part(part: Part) -> dict[str, Any]:
-    told = {"fault": part.fault, "weight": part.weight, "counts": part.low, "state": part.state}
-    return told | {"cell": _told(part.cell) if part.cell else None}
-
-
-def _told(cell: Cell) -> dict[str, Any]:
-    return {
-        "service": cell.key.service,
-        "fault": cell.key.fault,
-        "environment": cell.key.environment,
-        "score": cell.score._asdict() if cell.score else None,
-        "low": cell.low,
-        "pass_rate_low": cell.pass_rate_low,
-        "valid": cell.valid,
-        "invalid": cell.invalid,
-        "last_run": cell.last_run,
-        "last_valid": cell.last_valid,
-        "weight": cell.weight,
-        "required": cell.required,
-    }
-
-
-def _track(track: Any) -> dict[str, Any]:
-    return {
-        "experiment": track.experiment,
-        "experiment_hash": track.experiment_hash,
-        "score": track.score._asdict() if track.score else None,
-        "passed": track.passed,
-        "pass_rate_low": track.pass_rate_low,
-        "invalid": track.invalid,
-        "why_invalid": [{"reason": reason, "runs": runs} for reason, runs in track.why_invalid],
-        "runs": [
-            {"run": run.run, "started": run.started, "score": run.score, "verdict": run.verdict.value}
-            for run in track.runs
-        ],
-    }
+    return service_data(scored)

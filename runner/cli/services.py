@@ -25,8 +25,8 @@ def command(store: str, environment: str, output: str, service: str) -> None:
     with opened(store, environment) as here:
         now = standing(here, environment)
     if output == "json":
-        data = fleet_data(now.fleet, now.now)
-        data["services"] = [each for each in data["services"] if service in ("", each["name"])]
+        data = fleet_data(now.fleet)
+        data["services"] = [each for each in data["services"] if service in ("", each["service"])]
         click.echo(json.dumps(data))
         return
     shown = [each for each in now.fleet.services if service in ("", each.name)]

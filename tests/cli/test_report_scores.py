@@ -66,12 +66,12 @@ def fortnight(tmp_path: Path) -> None:
 def test_services_show_what_is_required_what_was_never_run_and_who_owns_it() -> None:
     found = told("services")
     (service,) = found["services"]
-    assert (service["name"], service["owner"], service["coverage"]) == ("payment", "team-payments", 0.5)
-    assert [(part["fault"], part["state"]) for part in service["faults"]] == [
+    assert (service["service"], service["owner"], service["coverage"]) == ("payment", "team-payments", 0.5)
+    assert [(part["fault"], part["state"]) for part in service["required"]] == [
         ("etcd-latency", "never run"),
         ("network-dns", "covered"),
     ]
-    low = service["faults"][1]["counts"]
+    low = service["required"][1]["counts"]
     assert service["score"] == found["score"] == round(low / 4, 1)
     text = report("services").stdout
     assert "etcd-latency      0  never run" in text
@@ -93,7 +93,7 @@ def test_a_regression_is_told_with_its_nights_and_the_image_that_changed() -> No
 @pytest.mark.usefixtures("fortnight")
 def test_runs_cells_and_services_are_explained_by_their_names() -> None:
     assert told("explain", "payment")["levers"][0]["gain"] == 75.0
-    assert told("explain", "payment/network-dns")["score"] == told("services")["services"][0]["faults"][1]["counts"]
+    assert told("explain", "payment/network-dns")["score"] == told("services")["services"][0]["required"][1]["counts"]
     assert told("explain", "last")["subject"] == "night-13"
     text = report("explain", "night-13").stdout
     for heading in ("Terms", "What it rests on", "What would raise it most"):
@@ -158,5 +158,5 @@ def test_every_format_is_written(tmp_path: Path) -> None:
 def test_a_cell_that_expired_is_known_though_it_is_out_of_the_window() -> None:
     sink.finish(aged("old", 60))
     sink.finish(aged("unmet", 1, promise=Promise(service="orders"), faults=(fault(target(hits=0)),)))
-    states = {each["name"]: each["faults"][0]["state"] for each in told("services")["services"]}
+    states = {each["service"]: each["required"][0]["state"] for each in told("services")["services"]}
     assert states == {"payment": "expired", "orders": "never valid"}
