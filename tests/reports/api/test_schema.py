@@ -1,5 +1,6 @@
 """The whole API against its own description: whatever is sent, it answers as it says, and never with a server error."""
 
+import os
 from typing import Any
 
 import pytest
@@ -24,6 +25,9 @@ CHECKS = [
 ]
 """All but those by which whatever fits the schema must be taken: the lists of a series must also be of one length."""
 
+_FEW = 12
+EXAMPLES = int(os.environ.get("CHAOSCTL_API_EXAMPLES", _FEW))
+"""Requests an operation: few and always the same in the suite; more, and others each time, where somebody says so."""
 
 OPERATIONS = [
     ("/api/v1/runs", "POST"),
@@ -58,14 +62,20 @@ def test_every_operation_is_among_those_that_are_tried(shown_and_described: Any)
     assert found == set(OPERATIONS)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(max(300, EXAMPLES * 5))
 @pytest.mark.parametrize(("path", "method"), OPERATIONS)
 def test_whatever_is_sent_is_answered_as_described(shown_and_described: Any, path: str, method: str) -> None:
     shown, schema = shown_and_described
     tried = []
 
     @given(case=schema[path][method].as_strategy())
-    @settings(max_examples=12, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        derandomize=EXAMPLES == _FEW,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
     def answered(case: Any) -> None:
         answer = case.call(headers={"Authorization": f"Bearer {shown}"})
         case.validate_response(answer, checks=CHECKS)
