@@ -1,11 +1,12 @@
 """One run of one experiment: what is done around Chaos Toolkit's own steps, and the record of it."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from runner import guardrails, lifecycle
 from runner.config import Chosen, current_or_none
+from runner.deployed import deployed
 from runner.errors import ChaosctlError, Inconclusive, Residue, Unreachable, UsageError
 from runner.experiment import Extension, experiment_hash
 from runner.guardrails import conditions, halt
@@ -218,17 +219,19 @@ class Run:
         self, experiment: Mapping[str, Any], configuration: Mapping[str, Any], journal: Any, path: str
     ) -> dict[str, Any]:
         """Return the run in the shape of reports.record.Record."""
+        faults = [injection.account() for injection in lifecycle.injections if injection.courses]
+        labels = self._labels(target["target"] for fault in faults for target in fault["targets"])
         return {
             "run": self.id,
             "kind": "experiment",
             "experiment": self.experiment(experiment, configuration, path),
-            "origin": self.origin(),
+            "origin": self.origin() | {"labels": labels},
             "promise": self.extension.promise(),
             "started": self.started,
             "ended": clock(),
             "dry": bool(experiment.get("dry")),
             "timeline": told,
-            "faults": [i.account() for i in lifecycle.injections if i.courses],
+            "faults": faults,
             "series": [follower.account(self.started) for follower in self.sampler.followers],
             "events": self.traffic,
             "decisions": [ruling.account() for ruling in self._decisions()],
@@ -249,6 +252,13 @@ class Run:
     def origin(self) -> dict[str, Any]:
         """Return who and what started the run."""
         return origin(self._how, self.chosen)
+
+    def _labels(self, targets: Iterable[str]) -> dict[str, str]:
+        """Return what ran there: as the cluster says, and as was said by hand, which wins."""
+        found, missing = deployed(targets)
+        if missing:
+            tell("labels", f"what runs in the cluster could not be read: {missing}")
+        return found | dict(self.origin()["labels"])
 
     def _decisions(self) -> list[guardrails.Ruling]:
         faults = [ruling for injection in lifecycle.injections for ruling in injection.rulings]

@@ -19,13 +19,26 @@ class Cluster:
     uid: str
     status: int = 200
     asked: list[str] = field(default_factory=list)
+    workloads: dict[str, list[dict[str, object]]] = field(default_factory=dict)
 
 
-_NOTHING = {"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}
+_NOTHING: dict[str, object] = {
+    "kind": "ConfigMapList",
+    "apiVersion": "v1",
+    "metadata": {"resourceVersion": "1"},
+    "items": [],
+}
 
 
 def _namespace(uid: str) -> dict[str, object]:
     return {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": "kube-system", "uid": uid}}
+
+
+def _answer(made: Cluster, path: str) -> dict[str, object]:
+    """Return what is at a path; `workloads` are those of any namespace, by their kind."""
+    if "/apis/apps/v1/" in path:
+        return _NOTHING | {"items": made.workloads.get(path.partition("?")[0].rpartition("/")[2], [])}
+    return _NOTHING if "/configmaps" in path else _namespace(made.uid)
 
 
 @contextmanager
@@ -38,7 +51,7 @@ def cluster(directory: Path, uid: str) -> Iterator[Cluster]:
             made.asked.append(self.path)
             if not made.status:
                 return
-            payload = json.dumps(_NOTHING if "/configmaps" in self.path else _namespace(made.uid)).encode()
+            payload = json.dumps(_answer(made, self.path)).encode()
             self.send_response(made.status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(payload)))
