@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from lab.kubernetes.binaries import require
+from runner.errors import Missing
 from tests._kube import cluster
 from tests._kubernetes import here, ready, until
 
@@ -24,6 +26,11 @@ _STEPS = "before", "armed", "effective"
 
 def main() -> None:
     """Inject network-dns into all of them by the command line, five times; the promise is five seconds."""
+    try:
+        require()
+    except Missing as error:
+        print(error)
+        return
     with tempfile.TemporaryDirectory(prefix="bench-") as state, cluster(Path(state)) as kube:
         os.environ |= {
             "CHAOSCTL_CONFIG": str(kube.configuration),
