@@ -66,6 +66,17 @@ def started(*arguments: str, **environment: str) -> Iterator["subprocess.Popen[s
         process.communicate()
 
 
+def proven(run: "subprocess.Popen[str]") -> str:
+    """Listen to an injection until its effect is proven, and return the fault's id."""
+    assert run.stdout
+    said = [next(run.stdout)]
+    while "effective" not in said[-1]:
+        line = run.stdout.readline()
+        assert line, f"{''.join(said)}{run.stderr.read() if run.stderr else ''}"
+        said.append(line)
+    return said[0].split()[1].rstrip(":")
+
+
 @dataclass(frozen=True)
 class Speaker:
     """Calls it in this process."""

@@ -12,7 +12,7 @@ import pytest
 from actions.network_delay import NetworkDelay
 from runner.errors import Inconclusive, Refused, UsageError
 from runner.parameters import build
-from tests._cli import chaosctl, started
+from tests._cli import chaosctl, proven, started
 from tests._inject import injection
 from tests._wire import OTHER_V4, OTHER_V6, PORTS, V4, V6, Wire, faulted, within
 
@@ -102,13 +102,9 @@ def test_somebodys_qdiscs_stay_what_they_are_byte_for_byte(line: Wire) -> None:
 def test_ends_by_the_kernel_with_every_process_dead(line: Wire) -> None:
     argv = ["inject", "network-delay", f"--on={line.client.name}", f"--target={V4}", "--delay=600ms"]
     with started(*argv, "--duration=15s") as run:
-        assert run.stdout
-        said = [next(run.stdout)]
-        while "effective" not in said[-1]:
-            said.append(next(run.stdout))
+        fault_id = proven(run)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
-    fault_id = said[0].split()[1].rstrip(":")
     times = [line.pings(V4, 1)[0]]
     while times[-1] > 0.3:
         times.append(line.pings(V4, 1)[0])

@@ -13,7 +13,7 @@ from actions.network_partition import NetworkPartition
 from runner import tables
 from runner.errors import Inconclusive
 from runner.model import clock, parse_duration
-from tests._cli import Speaker, started
+from tests._cli import Speaker, proven, started
 from tests._inject import injection
 from tests._wire import OTHER_V4, OTHER_V6, PORTS, V4, V6, Wire, faulted
 
@@ -63,13 +63,9 @@ def test_cuts_off_one_port_of_a_range_by_one_protocol(line: Wire, direction: str
 def test_ends_by_the_kernel_with_every_process_dead(line: Wire, say: Speaker) -> None:
     argv = ["inject", "network-partition", f"--on={line.client.name}", f"--target={V4}", f"--port={HERE}"]
     with started(*argv, "--duration=4s") as run:
-        assert run.stdout
-        said = [next(run.stdout)]
-        while "effective" not in said[-1]:
-            said.append(next(run.stdout))
+        fault_id = proven(run)
         os.killpg(run.pid, signal.SIGKILL)
         run.wait()
-        fault_id = said[0].split()[1].rstrip(":")
         earliest, latest = _ends(line, fault_id)
         sent = _until_answered(line, latest + 2)
     early = [begun for begun, done, answered in sent if answered and done < earliest - TICK]
