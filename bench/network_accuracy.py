@@ -1,16 +1,26 @@
-"""How exact network-delay is on this kernel; where it has no netem, in a guest, which is emulated and slow."""
+"""How exact network-delay is on this kernel; where it has no netem, in a guest, which is emulated and slow.
+
+What the machine itself adds is measured beside it, in the same run: an echo without a fault, one through a link that
+holds nothing back, and one under netem at the root of the interface, as everybody else puts it there.
+"""
 
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
+from actions.network_delay import NetworkDelay
+from runner.parameters import build
 from tests._wire import OTHER_V4, V4, Wire, faulted, wire
 from tests.guest.outside import has_netem
 
 _PINGS = {0.01: 101, 0.1: 41, 1.0: 11}
 _TARGET = 0.02
+_NOTHING = "pfifo limit 1000"
 
 
 def main() -> None:
@@ -21,23 +31,63 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "tests.guest", *argv], check=True)
         return
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="bench-")
-    print(f"Linux {os.uname().release}; pings to the fault's target less pings to its neighbour; target {_TARGET:.0%}")
-    print(
-        f"{'delay':>9} {'neighbour':>10} {'target':>10} {'gained':>10} {'error':>7} {'10% of pings':>13} {'within':>7}"
-    )
+    print(f"Linux {os.uname().release}; echoes under a delay less echoes without; target {_TARGET:.0%}")
     with wire() as line:
+        usual = line.pings(V4, 101)
+        print(f"without a fault: median {_ms(statistics.median(usual))}, P90 {_ms(_late(usual))}")
+        with _through_a_link(line):
+            passing = line.pings(V4, 101)
+        gained = statistics.median(passing) - statistics.median(usual)
+        print(f"through a link that holds nothing back: {_ms(gained)} more, P90 {_ms(_late(passing))}\n")
+        print(f"{'delay':>9} {'way':>22} {'gained':>10} {'error':>7} {'10% of echoes':>14} {'within':>7}")
         for delay, number in _PINGS.items():
-            _row(line, delay, number)
+            _rows(line, delay, number)
 
 
-def _row(line: Wire, delay: float, number: int) -> None:
-    with faulted(line, "network-delay", target=V4, delay=f"{delay * 1000:.0f}ms"):
-        usual = statistics.median(line.pings(OTHER_V4, number))
-        times = line.pings(V4, number)
-    gained = statistics.median(times) - usual
-    slowest = statistics.quantiles(times, n=10)[-1] - usual
-    error = gained / delay - 1
-    cells = [f"{value * 1000:.2f}ms" for value in (usual, statistics.median(times), gained)]
-    tail, verdict = f"> {slowest * 1000:.2f}ms", "yes" if abs(error) <= _TARGET else "no"
-    written = " ".join(f"{cell:>10}" for cell in cells)
-    print(f"{delay * 1000:7.0f}ms {written} {error:7.1%} {tail:>13} {verdict:>7}", flush=True)
+def _rows(line: Wire, delay: float, number: int) -> None:
+    """Print what both ways come to, each measured twice in turn."""
+    found: dict[str, list[float]] = {"netem at the root": [], "network-delay": []}
+    for _ in range(2):
+        base = statistics.median(line.pings(V4, 41))
+        with _at_the_root(line, delay):
+            found["netem at the root"] += [took - base for took in line.pings(V4, number)]
+        with faulted(line, "network-delay", target=V4, delay=f"{delay * 1000:.0f}ms"):
+            base = statistics.median(line.pings(OTHER_V4, 41))
+            found["network-delay"] += [took - base for took in line.pings(V4, number)]
+    for way, gains in found.items():
+        gained = statistics.median(gains)
+        error = gained / delay - 1
+        verdict = "yes" if abs(error) <= _TARGET else "no"
+        tail = f"> {_ms(_late(gains))}"
+        print(f"{delay * 1000:7.0f}ms {way:>22} {_ms(gained):>10} {error:7.1%} {tail:>14} {verdict:>7}", flush=True)
+
+
+@contextmanager
+def _at_the_root(line: Wire, delay: float) -> Iterator[None]:
+    line.run("tc", "qdisc", "add", "dev", "wire", "root", "netem", "limit", "100000", "delay", f"{delay * 1000:.0f}ms")
+    try:
+        yield
+    finally:
+        line.run("tc", "qdisc", "del", "dev", "wire", "root")
+
+
+@contextmanager
+def _through_a_link(line: Wire) -> Iterator[None]:
+    """Let packets pass the fault's own link, which has a queue that lets go at once."""
+    with patch.object(NetworkDelay, "qdisc", _NOTHING):
+        steps = build(NetworkDelay, {"target": V4, "delay": "1ms"}).steps(line.client, "bench", 600)
+    for command in steps.inject:
+        line.client.run(command)
+    try:
+        yield
+    finally:
+        for command in steps.undo:
+            line.client.run(command)
+
+
+def _late(times: list[float]) -> float:
+    return statistics.quantiles(times, n=10)[-1]
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:.2f}ms"
