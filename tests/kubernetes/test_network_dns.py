@@ -48,7 +48,7 @@ def test_all_resolvers_are_fooled_and_newcomers_too(nothing_left: None) -> None:
     with pod("asks", "resolvers", "asks"):
         for resolver, argv in RESOLVERS.items():
             assert execute("asks", *argv, "redis-cluster.payment.svc.cluster.local")[0], resolver
-        made = injected("network-dns", target="redis-cluster", where="", namespace="payment", duration="120s")
+        made = injected("network-dns", target="redis-cluster", where="", namespace="payment", duration="300s")
         try:
             for resolver, argv in RESOLVERS.items():
                 succeeded, said = execute("asks", *argv, "redis-cluster.payment.svc.cluster.local")
@@ -57,7 +57,7 @@ def test_all_resolvers_are_fooled_and_newcomers_too(nothing_left: None) -> None:
             [gone] = running("payment-stale")[:1]
             here().delete(f"{PAYMENT}/{gone['metadata']['name']}", gracePeriodSeconds=0)
             here().patch(STALE, {"spec": {"replicas": 4}})
-            eventually("three newcomers", lambda: len(_took(made)) >= 3)
+            eventually("three newcomers", lambda: len(_took(made)) >= 3, 200)
         finally:
             here().patch(STALE, {"spec": {"replicas": 2}})
             healed(made)
