@@ -147,7 +147,10 @@ def state(site: Site) -> State:
     at = _same(site)
     if at is None:
         return State.ABSENT
-    states = {_checked(at, check) for check in site.steps.checks}
+    try:
+        states = {_checked(at, check) for check in site.steps.checks}
+    except Gone:
+        return State.ABSENT
     if State.LIVE in states:
         return State.LIVE
     return State.ABSENT if states <= {State.ABSENT} else State.INERT
@@ -187,6 +190,8 @@ def _undone(site: Site, handle: int) -> str:
                 at.run(command, pass_fds=(handle,))
             left = state(site)
             return f"{site.target} is still {left}" if left is not State.ABSENT else ""
+    except Gone:
+        return ""  # it went away meanwhile, and took the fault with it
     except ChaosctlError as error:
         return f"{site.target}: {error.message}"
     return ""
