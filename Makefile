@@ -2,7 +2,7 @@
 # make test   lint, types, imports, and all tests on real parts
 # make setup  what both need; repeatable
 # make kubernetes   the programs of the Kubernetes lab, once: about 20 minutes on two cores, with Go
-# make test-kubernetes   of the tests, those on a Kubernetes cluster alone; builds its programs first
+# make test-kubernetes   the tests on a Kubernetes cluster of this machine's own; builds its programs first, once
 # make docs   the command reference and the table of faults, from the code
 
 PYTHON ?= python3

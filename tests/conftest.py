@@ -40,13 +40,13 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the option for those who write tests on a cluster."""
+    """Declare the option for tests on a cluster, which make a machine too busy for those that watch seconds."""
     parser.addoption("--kubernetes", action="store_true", help="run the tests on a Kubernetes cluster, and only those")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
-    """Put the tests on a cluster last: it makes a machine too busy for those that watch seconds.
+    """Run either the tests on a cluster or all others.
 
     Those that need no cluster but its programs come before it, so that there are never two. The first that uses the
     cluster has to wait for its start.
@@ -58,10 +58,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(600))
     others = [item for item in items if not _is_of_kubernetes(item)]
     needing.sort(key=_uses_cluster)
-    if config.getoption("kubernetes"):
-        config.hook.pytest_deselected(items=others)
-        others = []
-    items[:] = others + needing
+    items[:], left_out = (needing, others) if config.getoption("kubernetes") else (others, needing)
+    config.hook.pytest_deselected(items=left_out)
 
 
 def _is_of_kubernetes(item: pytest.Item) -> bool:
