@@ -3,7 +3,9 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -29,12 +31,16 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Case:
-    """A fault with its arguments and seconds; `process` is a program that runs at the target for it to act on."""
+    """A fault with its arguments and seconds; `process` is a program that runs at the target for it to act on.
+
+    It answers at `port` before the fault begins.
+    """
 
     fault: str
     arguments: tuple[str, ...] = ()
     process: tuple[str, ...] = ()
     lasts: float = 2.0
+    port: int = 0
 
     def moment(self, seed: int, position: int) -> Moment:
         """Return one of the moments of its life; positions next to each other are in different parts of it."""
@@ -59,6 +65,16 @@ class Outcome:
 
 
 SLEEPER = "sh", "-c", "while :; do sleep 600; done"
+_ETCD_PORT = 2379
+ETCD = (
+    "etcd",
+    "--data-dir={place}",
+    f"--listen-client-urls=http://127.0.0.1:{_ETCD_PORT}",
+    f"--advertise-client-urls=http://127.0.0.1:{_ETCD_PORT}",
+    "--listen-peer-urls=http://127.0.0.1:2380",
+    "--logger=zap",
+    "--log-level=fatal",
+)
 
 CASES = (
     Case("network-dns", ("--target=redis-cluster",)),
@@ -69,6 +85,7 @@ CASES = (
     Case("disk-fill", ("--path={disk}",), lasts=4.0),
     Case("memory-stress", ("--amount=16MiB",), lasts=4.0),
     Case("cpu-stress", ("--workers=1", "--load=10%"), lasts=4.0),
+    Case("etcd-latency", ("--latency=100ms", "--percentile=50", "--engine=window"), ETCD, lasts=10.0, port=_ETCD_PORT),
 )
 """The faults that this machine can have in a namespace of its own; a campaign leaves out those that are not there."""
 
@@ -108,7 +125,7 @@ STRIKES: dict[str, Callable[[Run], None]] = {
 
 def struck(case: Case, strike: str, moment: Moment, place: Path) -> Outcome:
     """Strike one injection on a network of its own, and see it end in time and leave nothing once recovered."""
-    with network() as net, _disk(case, place) as arguments, _process(case, net):
+    with network() as net, _disk(case, place) as arguments, _process(case, place, net):
         return _struck(replace(case, arguments=arguments), strike, moment, net, place)
 
 
@@ -128,17 +145,31 @@ def _disk(case: Case, place: Path) -> Iterator[tuple[str, ...]]:
 
 
 @contextmanager
-def _process(case: Case, net: Network) -> Iterator[None]:
+def _process(case: Case, place: Path, net: Network) -> Iterator[None]:
     if not case.process:
         yield
         return
-    argv = ["ip", "netns", "exec", net.client.namespace, *case.process]
-    with subprocess.Popen(argv, process_group=0) as victim:
-        try:
-            yield
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(victim.pid, signal.SIGKILL)
+    with tempfile.TemporaryDirectory(prefix="at-", dir=place.parent) as own:
+        program = [part.format(place=own) for part in case.process]
+        argv = ["ip", "netns", "exec", net.client.namespace, *program]
+        with subprocess.Popen(argv, process_group=0, stderr=subprocess.DEVNULL) as victim:
+            try:
+                _answering(case.port, net)
+                yield
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(victim.pid, signal.SIGKILL)
+
+
+def _answering(port: int, net: Network) -> None:
+    """Wait until somebody takes connections at a port there; at none, there is nothing to wait for."""
+    limit = clock() + _PATIENCE
+    while port:
+        with net.client.socket(socket.AF_INET, socket.SOCK_STREAM) as asking:
+            if asking.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert clock() < limit, f"nobody answers at port {port} of {net.client.name}"
+        threading.Event().wait(0.1)
 
 
 def _struck(case: Case, strike: str, moment: Moment, net: Network, place: Path) -> Outcome:

@@ -141,7 +141,10 @@ def test_any_fault_struck_in_any_way_ends_in_time_and_leaves_nothing(no_leaks: N
     rounds = [
         (cases[n % len(cases)], strike, cases[n % len(cases)].moment(SEED, n)) for n, strike in enumerate(STRIKES)
     ]
-    rounds += [(replace(case, lasts=6.0), "SIGKILL of its group", Moment("armed", 0.0, slow=False)) for case in cases]
+    rounds += [
+        (replace(case, lasts=max(6.0, case.lasts)), "SIGKILL of its group", Moment("armed", 0.0, slow=False))
+        for case in cases
+    ]
     with ThreadPoolExecutor(4) as pool:
         doing = [pool.submit(struck, *each, tmp_path / str(place)) for place, each in enumerate(rounds)]
         outcomes = [done.result() for done in doing]
