@@ -49,10 +49,13 @@ def _imports() -> Iterator[Finding]:
 
 def _faults() -> Iterator[Finding]:
     for name in names():
-        lacking = [need for need in fault(name).needs if not _is_there(need)]
-        fixes = " ".join(_fix(need) for need in lacking)
-        told = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(fault(name).needs)}"
-        yield Finding(f"fault {name}", not lacking, told, fixes)
+        needs = fault(name).needs
+        if in_a_cluster := [need for need in needs if " " in need]:
+            yield Finding(f"fault {name}", True, f"needs a cluster, and there {', '.join(in_a_cluster)}")
+            continue
+        lacking = [need for need in needs if not _is_there(need)]
+        told = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(needs)}"
+        yield Finding(f"fault {name}", not lacking, told, " ".join(_fix(need) for need in lacking))
 
 
 def _environment(name: str) -> Iterator[Finding]:
