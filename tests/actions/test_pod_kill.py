@@ -1,6 +1,4 @@
-"""pod-kill on a real cluster: the pod goes, and a replacement comes to be ready."""
-
-from typing import Any
+"""pod-kill, without a cluster; tests/kubernetes has the rest."""
 
 import pytest
 
@@ -8,7 +6,6 @@ from actions.pod_kill import PodKill
 from runner.errors import UsageError
 from runner.model import EndsBy
 from runner.parameters import build
-from tests._kubernetes import running
 
 
 @pytest.mark.parametrize("grace", ["soon", "-1", "3601", True])
@@ -19,8 +16,3 @@ def test_grace_is_whole_seconds(grace: object) -> None:
 
 def test_it_is_over_at_once() -> None:
     assert PodKill.ends_by is EndsBy.ONE_SHOT
-
-
-def _all_of(app: str, count: int) -> list[dict[str, Any]]:
-    found = running(app)
-    return found if len(found) == count else []
