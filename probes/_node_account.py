@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from runner.remote.pods import MANAGER, US
+
 __all__ = ["Account", "moment"]
 
-_MANAGED = "app.kubernetes.io/managed-by"
 _LOST = "node.kubernetes.io/unreachable"
 
 
@@ -57,7 +58,7 @@ class Account:
     def pod(self, kind: str, item: Mapping[str, Any], at: float) -> None:
         """Take in a pod, of this node or of another: a new one there of an owner that lost one here was rescheduled."""
         meta, name = item["metadata"], f"{item['metadata']['namespace']}/{item['metadata']['name']}"
-        if meta.get("labels", {}).get(_MANAGED) == "chaosctl":
+        if meta.get("labels", {}).get(MANAGER) == US:
             return  # node pods of ours come and go with other faults
         owner = next((each["uid"] for each in meta.get("ownerReferences", ())), "")
         if item["spec"].get("nodeName") != self.node:

@@ -1,7 +1,6 @@
 """A halt that holds for a whole cluster: an object there, heeded by every machine that has faults in it."""
 
 from datetime import datetime
-from typing import Any
 
 from runner.cluster import Cluster, cluster
 from runner.config import Chosen
@@ -19,7 +18,8 @@ def declare(chosen: Chosen, halt: Halt) -> None:
     """Call a halt in the cluster of an environment; one that holds there already stays as it is."""
     at = cluster(chosen.name, chosen.environment.kubernetes)
     try:
-        at.create(_path(at), _object(halt, at.pinned.namespace))
+        data = {"at": iso(halt.at), "who": halt.who, "reason": halt.reason}
+        at.create(_path(at), pods.config_map(_NAME, at.pinned.namespace, _NAME, data))
     except CommandFailed as error:
         if error.status != 409:
             raise
@@ -45,17 +45,6 @@ def lift(chosen: Chosen) -> Halt | None:
     found = declared(chosen)
     at.delete(f"{_path(at)}/{_NAME}")
     return found
-
-
-def _object(halt: Halt, namespace: str) -> dict[str, Any]:
-    key, _, value = pods.OURS.partition("=")
-    labels = {key: value, pods.COMPONENT: _NAME}
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": _NAME, "namespace": namespace, "labels": labels},
-        "data": {"at": iso(halt.at), "who": halt.who, "reason": halt.reason},
-    }
 
 
 def _path(at: Cluster) -> str:

@@ -83,14 +83,8 @@ def _named(entry: Entry, at: Cluster) -> Entry:
 
 
 def _object(entry: Entry, namespace: str) -> dict[str, Any]:
-    key, _, value = pods.OURS.partition("=")
-    labels = {key: value, pods.COMPONENT: "fault", "chaosctl/fault": entry.fault}
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": f"fault-{entry.id}", "namespace": namespace, "labels": labels},
-        "data": {"sentence": entry.sentence, "owner": entry.owner, "entry": json.dumps(written(entry))},
-    }
+    data = {"sentence": entry.sentence, "owner": entry.owner, "entry": json.dumps(written(entry))}
+    return pods.config_map(f"fault-{entry.id}", namespace, "fault", data, {"chaosctl/fault": entry.fault})
 
 
 def _path(at: Cluster, fault_id: str = "") -> str:

@@ -1,11 +1,12 @@
-"""The manifests of what chaosctl itself puts into a cluster: sessions and node pods. Pure."""
+"""The manifests of what chaosctl itself puts into a cluster: config maps and node pods. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["COMPONENT", "LABEL", "OURS", "node_pod", "session"]
+__all__ = ["COMPONENT", "LABEL", "MANAGER", "OURS", "US", "config_map", "node_pod", "session"]
 
-OURS = "app.kubernetes.io/managed-by=chaosctl"
+MANAGER, US = "app.kubernetes.io/managed-by", "chaosctl"
+OURS = f"{MANAGER}={US}"
 COMPONENT = "app.kubernetes.io/component"
 LABEL = "chaosctl/session"
 _LIFETIME = 3600
@@ -13,11 +14,18 @@ _LIFETIME = 3600
 
 def session(token: str, namespace: str, owner: str) -> dict[str, Any]:
     """Return the object that owns the node pods of one process: when it goes, they go."""
+    return config_map(f"session-{token}", namespace, "session", {"owner": owner}, {LABEL: token})
+
+
+def config_map(
+    name: str, namespace: str, component: str, data: Mapping[str, str], labels: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return an object that keeps something of ours, known by its labels as what it is."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": _metadata(f"session-{token}", namespace, "session", token),
-        "data": {"owner": owner},
+        "metadata": _metadata(name, namespace, component, labels or {}),
+        "data": dict(data),
     }
 
 
@@ -30,7 +38,7 @@ def node_pod(token: str, namespace: str, node: str, image: str, owner: Mapping[s
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            **_metadata(f"chaosctl-{token}-{node}", namespace, "node-pod", token),
+            **_metadata(f"chaosctl-{token}-{node}", namespace, "node-pod", {LABEL: token}),
             "ownerReferences": [
                 {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["name"], "uid": owner["uid"]},
             ],
@@ -63,7 +71,5 @@ def agent(image: str) -> dict[str, Any]:
     }
 
 
-def _metadata(name: str, namespace: str, component: str, token: str) -> dict[str, Any]:
-    key, _, value = OURS.partition("=")
-    labels = {key: value, COMPONENT: component, LABEL: token}
-    return {"name": name, "namespace": namespace, "labels": labels}
+def _metadata(name: str, namespace: str, component: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    return {"name": name, "namespace": namespace, "labels": {MANAGER: US, COMPONENT: component, **labels}}
