@@ -3,12 +3,11 @@
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from importlib import import_module
 from typing import Protocol, runtime_checkable
 
 from runner.errors import ChaosctlError
 from runner.fault import Fault, Stage, Watcher
-from runner.looking import look
+from runner.looking import look, named
 from runner.model import Look, ProbeCall, Sight
 from runner.targets import Target
 
@@ -26,8 +25,7 @@ class _Watching(Protocol):
 def _watcher(at: Target, call: ProbeCall) -> Watcher:
     if isinstance(at, _Watching) and not call.here:
         return at.watch(call)
-    module, _, function = call.function.partition(":")
-    found: Watcher = getattr(import_module(module), function)(at, **call.arguments)
+    found: Watcher = named(call.function)(at, **call.arguments)
     return found
 
 

@@ -13,7 +13,7 @@ from runner.errors import ChaosctlError, Missing, Unreachable, in_one_line
 from runner.model import Look, ProbeCall, Sight, clock
 from runner.targets import Looking, Target
 
-__all__ = ["Lookout", "look"]
+__all__ = ["Lookout", "look", "named"]
 
 _OLDEST = [3, 11]
 _PATIENCE = 30.0
@@ -23,9 +23,15 @@ def look(at: Target, call: ProbeCall, before: Look | None) -> Look:
     """Return what a probe sees at a target now; `before` is what it saw there without the fault."""
     if isinstance(at, Looking) and not call.here:
         return at.look(call, before)
-    module, _, function = call.function.partition(":")
-    probe: Callable[..., Look] = getattr(import_module(module), function)
+    probe: Callable[..., Look] = named(call.function)
     return probe(at, before, **call.arguments)
+
+
+def named(function: str) -> Callable[..., Any]:
+    """Return what `module:function` stands for."""
+    module, _, attribute = function.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), attribute)
+    return found
 
 
 class Lookout:

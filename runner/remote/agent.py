@@ -11,10 +11,10 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from importlib import import_module
 from typing import Any, BinaryIO
 
 from runner.errors import ChaosctlError, Unreachable
+from runner.looking import named
 from runner.model import Command, Look, clock
 from runner.remote import messages
 from runner.remote.inside import Node, PodNetwork, alone
@@ -123,12 +123,10 @@ def _watch(at: Target, request: Mapping[str, Any]) -> Any:
     return messages.look_to(watcher.look(messages.look_from(request["before"])))
 
 
-def _probe(named: str) -> Callable[..., Any]:
-    module, _, function = named.partition(":")
-    if not module.startswith(_LOOKS):
-        raise ChaosctlError(f"{module} is no probe.")
-    found: Callable[..., Any] = getattr(import_module(module), function)
-    return found
+def _probe(function: str) -> Callable[..., Any]:
+    if not function.startswith(_LOOKS):
+        raise ChaosctlError(f"{function.partition(':')[0]} is no probe.")
+    return named(function)
 
 
 _DOES: dict[str, Callable[[Target, Mapping[str, Any]], Any]] = {
