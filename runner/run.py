@@ -220,12 +220,13 @@ class Run:
     ) -> dict[str, Any]:
         """Return the run in the shape of reports.record.Record."""
         faults = [injection.account() for injection in lifecycle.injections if injection.courses]
-        labels = self._labels(target["target"] for fault in faults for target in fault["targets"])
+        started_by = self.origin()
+        running = self._running(target["target"] for fault in faults for target in fault["targets"])
         return {
             "run": self.id,
             "kind": "experiment",
             "experiment": self.experiment(experiment, configuration, path),
-            "origin": self.origin() | {"labels": labels},
+            "origin": started_by | {"labels": running | started_by["labels"]},
             "promise": self.extension.promise(),
             "started": self.started,
             "ended": clock(),
@@ -253,12 +254,12 @@ class Run:
         """Return who and what started the run."""
         return origin(self._how, self.chosen)
 
-    def _labels(self, targets: Iterable[str]) -> dict[str, str]:
-        """Return what ran there: as the cluster says, and as was said by hand, which wins."""
+    def _running(self, targets: Iterable[str]) -> dict[str, str]:
+        """Return what ran there as labels, as the cluster says; what was said by hand wins over it."""
         found, missing = deployed(targets)
         if missing:
             tell("labels", f"what runs in the cluster could not be read: {missing}")
-        return found | dict(self.origin()["labels"])
+        return found
 
     def _decisions(self) -> list[guardrails.Ruling]:
         faults = [ruling for injection in lifecycle.injections for ruling in injection.rulings]
