@@ -151,9 +151,9 @@ class EtcdLatency(Fault):
         }
         # A first window may be over before anybody can look: the cluster's own ledger waits for it too.
         patience = 10.0 + 3 * self.latency + (self._windows.shortest_period if self.percentile else 0.0)
-        if at.name.startswith("node:"):
-            return ProbeCall("probes.api_server:watch", arguments, stays=True, patience=patience, here=True)
-        return ProbeCall("probes.etcd:watch", arguments, stays=True, patience=patience)
+        at_a_node = at.name.startswith("node:")
+        watch = "probes.api_server:watch" if at_a_node else "probes.etcd:watch"
+        return ProbeCall(watch, arguments, stays=True, patience=patience, here=at_a_node)
 
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return the rules that hold requests back while a window is open; raises Missing without netem."""

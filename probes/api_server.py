@@ -4,7 +4,7 @@ The writer says how late answers are, at every quantile; the histogram says whet
 """
 
 import re
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from math import inf
@@ -115,10 +115,10 @@ def histogram(text: str) -> Histogram:
 
     Only the lines that count are taken apart: all of them are some megabytes.
     """
-    counts: Counter[float] = Counter({inf: 0.0})
+    counts = defaultdict(float, {inf: 0.0})
     for line in text.splitlines():
         if line.startswith(_METRIC) and _WRITES.search(line) and (bound := _BOUND.search(line)):
-            counts[float(bound[1])] += float(line.rpartition(" ")[2])  # type: ignore[assignment]
+            counts[float(bound[1])] += float(line.rpartition(" ")[2])
     return dict(counts)
 
 

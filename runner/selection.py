@@ -61,7 +61,8 @@ class Selection:
     @classmethod
     def at_home(cls, where: str) -> "Selection":
         """Return whom the environment itself names for a fault: nodes among them are meant, whatever they carry."""
-        nodes = [word.rpartition("/")[2] for word in where.replace("node:", "node:/").split(",") if "node:" in word]
+        words = [word.strip() for word in where.split(",")]
+        nodes = [word.removeprefix("node:").rpartition("/")[2] for word in words if word.startswith("node:")]
         return cls(where=where, allow_node=",".join(nodes))
 
     @property
