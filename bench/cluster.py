@@ -4,16 +4,15 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench._kube import chosen_cluster
 from lab.kubernetes.binaries import require
 from runner.errors import Missing
-from tests._kube import cluster
 from tests._kubernetes import here, ready, until
 
 _PODS = 30
@@ -31,14 +30,8 @@ def main() -> None:
     except Missing as error:
         print(error)
         return
-    with tempfile.TemporaryDirectory(prefix="bench-") as state, cluster(Path(state)) as kube:
-        os.environ |= {
-            "CHAOSCTL_CONFIG": str(kube.configuration),
-            "CHAOSCTL_ENV": kube.lab.name,
-            "XDG_STATE_HOME": state,
-        }
-        with _pods():
-            rounds = [_injected() for _ in range(_ROUNDS)]
+    with chosen_cluster(), _pods():
+        rounds = [_injected() for _ in range(_ROUNDS)]
     print(
         f"{_PODS} pods on 3 nodes, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; seconds since the command\n"
     )

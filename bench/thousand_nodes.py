@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench._kube import chosen_cluster
 from lab.kubernetes.binaries import find
-from tests._kube import Kube, cluster
+from tests._kube import Kube
 from tests._kubernetes import here, until
 
 _NODES, _PODS, _SERVICES = 1000, 10_000, 200
@@ -34,14 +35,8 @@ def main() -> None:
     if kwok is None:
         print("kwok was not built yet, which takes about 5 minutes: chaosctl lab build --kwok")
         return
-    with tempfile.TemporaryDirectory(prefix="bench-") as state, cluster(Path(state)) as kube:
-        os.environ |= {
-            "CHAOSCTL_CONFIG": str(kube.configuration),
-            "CHAOSCTL_ENV": kube.lab.name,
-            "XDG_STATE_HOME": state,
-        }
-        with _simulated(kube, kwok):
-            found = {name: [_planned(options) for _ in range(3)] for name, options in _ASKED.items()}
+    with chosen_cluster() as kube, _simulated(kube, kwok):
+        found = {name: [_planned(options) for _ in range(3)] for name, options in _ASKED.items()}
     print(f"{_NODES} nodes, {_PODS} pods, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; best of three\n")
     print(f"{'':26} {'targets':>8} {'seconds':>8} {'MB':>6}")
     for name, rounds in found.items():

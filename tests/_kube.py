@@ -34,6 +34,11 @@ class Kube:
         return self.lab.environment
 
     @property
+    def choice(self) -> dict[str, str]:
+        """The environment variables that choose it as the environment."""
+        return {"CHAOSCTL_CONFIG": str(self.configuration), "CHAOSCTL_ENV": self.lab.name}
+
+    @property
     def kubeconfig(self) -> Path:
         """An administrator's."""
         return kubeconfig(self.lab)

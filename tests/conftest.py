@@ -44,14 +44,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kubernetes", action="store_true", help="run the tests on a Kubernetes cluster, and only those")
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> Generator[None]:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Run either the tests on a cluster or all others.
 
     Those that need no cluster but its programs come before it, so that there are never two. The first that uses the
     cluster has to wait for its start.
     """
-    yield
     needing = [item for item in items if _is_of_kubernetes(item)]
     for item in needing:
         if item.get_closest_marker("timeout") is None:
@@ -80,8 +78,8 @@ def kube_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kube]:
 @pytest.fixture
 def kube(kube_session: Kube, state: Path, monkeypatch: pytest.MonkeyPatch) -> Kube:
     """The cluster, as the chosen environment, and as it was when it came up: whatever became of other tests."""
-    monkeypatch.setenv("CHAOSCTL_CONFIG", str(kube_session.configuration))
-    monkeypatch.setenv("CHAOSCTL_ENV", kube_session.lab.name)
+    for name, value in kube_session.choice.items():
+        monkeypatch.setenv(name, value)
     settle()
     return kube_session
 

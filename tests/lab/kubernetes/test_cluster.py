@@ -21,13 +21,10 @@ WORKERS = ("worker-01", "worker-02", "worker-03")
 
 
 def test_every_part_does_its_work(kube: Kube) -> None:
-    parts = status(kube.lab)
-    _await(
-        lambda: not [part for part in status(kube.lab) if not part.up]
-    )  # Prometheus knows pods that are gone for a while
-    assert {"etcd", *NODES, "coredns", "prometheus", "redis-cluster", "payment-api", "traffic"} <= {
-        part.name for part in parts
-    }
+    names = {part.name for part in status(kube.lab)}
+    # Prometheus knows pods that are gone for a while.
+    _await(lambda: all(part.up for part in status(kube.lab)))
+    assert {"etcd", *NODES, "coredns", "prometheus", "redis-cluster", "payment-api", "traffic"} <= names
 
 
 def test_its_environment_pins_the_cluster_and_leads_there(kube: Kube) -> None:
