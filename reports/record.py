@@ -122,6 +122,14 @@ class TargetRecord(_Frozen):
     error: str = ""
 
 
+class ShareRecord(_Frozen):
+    """How many replicas of a service the fault was for when it began, and how many there were."""
+
+    service: str
+    picked: int
+    of: int
+
+
 class FaultRecord(_Frozen):
     """One fault of the run, at all its targets; `at_least` is how many of them had to have it, null for all."""
 
@@ -133,6 +141,7 @@ class FaultRecord(_Frozen):
     duration: float
     at_least: int | None = None
     targets: tuple[TargetRecord, ...]
+    shares: Later[tuple[ShareRecord, ...]] = ()
     notes: tuple[str, ...] = ()
 
 

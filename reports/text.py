@@ -80,6 +80,7 @@ def _wrapped(text: str, hang: str = "  ") -> list[str]:
 def _fault(fault: FaultRecord) -> list[str]:
     return [
         *_wrapped(f"{fault.name}: {fault.sentence.rstrip('.')}."),
+        *(f"  For {each.picked} of {each.of} replicas of {each.service}" for each in fault.shares),
         *(line for note in fault.notes for line in _wrapped(f"  Note: {note}", "    ")),
     ]
 

@@ -12,7 +12,7 @@ from runner.errors import ChaosctlError, Gone, Inconclusive
 from runner.fault import Fault
 from runner.ledger import Site
 from runner.model import EndsBy, Look, ProbeCall, Sight, State, Steps, clock
-from runner.targets import Target, reach
+from runner.targets import Target, is_same, reach
 
 __all__ = ["Course", "too_few"]
 
@@ -89,7 +89,9 @@ class Course:
         Raises Inconclusive where it does not look so, Refused where what was seen forbids the fault.
         """
         self._proof = self._fault.proof(self.at)
-        self.site = Site(self.at.name, self.at.identity(), self._fault.steps(self.at, self._fault_id, self._asked))
+        self.site = Site(
+            self.at.name, self._fault.identity(self.at), self._fault.steps(self.at, self._fault_id, self._asked)
+        )
         self._acting.open(self._proof)
         self.before = self._look()
         self._fault.heed(self.before)
@@ -227,7 +229,7 @@ class Course:
         if self.site is None:
             return False
         try:
-            return reach(self.site.target).identity() != self.site.identity
+            return not is_same(reach(self.site.target), self.site.identity)
         except Gone:
             return True
         except ChaosctlError:

@@ -6,7 +6,8 @@
     ├── Inconclusive             3   nothing can be concluded: no target, no proof, no data
     ├── Missing                  4   a tool, a privilege or a kernel feature is not there
     ├── Unreachable              4   a backend did not answer
-    │   └── Gone                 4   a target is not there any more, and took what was in it along
+    │   ├── Gone                 4   a target is not there any more, and took what was in it along
+    │   └── NoProcess            4   a pod has no process on its node: it ended, or has not started
     ├── CommandFailed            4   a command at a target failed
     ├── Refused                  5   a guardrail said no before anything was written
     ├── Aborted                  5   a guardrail or a person stopped what was running
@@ -26,6 +27,7 @@ __all__ = [
     "Inconclusive",
     "InvalidFile",
     "Missing",
+    "NoProcess",
     "Refused",
     "Residue",
     "Unreachable",
@@ -87,6 +89,10 @@ class Unreachable(ChaosctlError):
 
 class Gone(Unreachable):
     """A target is not there any more, and nothing that was in it is left."""
+
+
+class NoProcess(Unreachable):
+    """A pod has no process on its node, as seen there: it ended, or none of its containers has started."""
 
 
 class Refused(ChaosctlError):

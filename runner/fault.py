@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol
 
 from runner.config import Environment
 from runner.model import EndsBy, Look, ProbeCall, Steps
-from runner.targets import Target
+from runner.targets import Known, Target
 
 __all__ = ["Fault", "Stage", "Watcher"]
 
@@ -56,6 +56,15 @@ class Fault(ABC):
     needs: ClassVar[tuple[str, ...]]
     # Which of runner.access.CAPABILITIES it needs in a cluster; most enter a pod's or a node's network there.
     access: ClassVar[str] = "node-faults"
+
+    @property
+    def enters(self) -> bool:
+        """Whether it enters the network of its targets in a cluster; the others act and look by the API alone."""
+        return self.access == "node-faults"
+
+    def identity(self, at: Target) -> str:
+        """Return what tells a target from a later one of its name, by no more than the fault itself needs."""
+        return at.known() if isinstance(at, Known) and not self.enters else at.identity()
 
     @abstractmethod
     def sentence(self, who: str) -> str:

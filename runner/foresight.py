@@ -120,7 +120,7 @@ def fault(request: Request, chosen: Chosen | None) -> Foreseen:
         known = isinstance(error, Refused) and error.rulings
         return Foreseen(name, None, (), tuple(error.rulings), (), None if known else error)
     try:
-        rulings = guardrails.foresee(made.selected.targets, made.environment)
+        rulings = guardrails.foresee(made.fault, made.selected.targets, made.environment)
         problem = None
     except ChaosctlError as error:
         rulings, problem = (), error

@@ -17,7 +17,7 @@ from runner.errors import ChaosctlError, CommandFailed, Gone, Missing, Residue, 
 from runner.lock import held, hold, unwritable
 from runner.model import Check, State, clock
 from runner.paths import state_dir
-from runner.targets import Target, reach
+from runner.targets import Target, is_same, reach
 
 __all__ = [
     "Entry",
@@ -204,7 +204,7 @@ def _same(site: Site) -> Target | None:
     """
     at = reach(site.target)
     try:
-        return at if at.identity() == site.identity else None
+        return at if is_same(at, site.identity) else None
     except Gone:
         return None
 

@@ -61,7 +61,8 @@ class Injection:
         self._hold = Hold()
         self._newcomers = Newcomers(self._admit)
         self._given_up: set[str] = set()
-        self._admission = Admission(self.id, planned.sentence, planned.selected.targets, planned.environment)
+        what = planned.selected.targets, planned.sentence, planned.environment
+        self._admission = Admission(self.id, planned.fault, *what)
 
     def start(self) -> None:
         """Look, note it in the ledger, inject, and look again; returns once the effect is proven.
@@ -167,7 +168,6 @@ class Injection:
         """Return all that happened, in the shape of reports.record.FaultRecord."""
         fault = self.plan.fault
         notes = [note for course in self.courses for note in course.steps.notes]
-        notes += [*self.plan.selected.notes, *self._newcomers.notes]
         return {
             "id": self.id,
             "name": fault.name,
@@ -177,7 +177,8 @@ class Injection:
             "duration": self.plan.seconds,
             "at_least": self.plan.needed,
             "targets": [course.account() for course in self.courses],
-            "notes": list(dict.fromkeys(notes)),
+            "shares": [vars(share) for share in self.plan.selected.shares],
+            "notes": list(dict.fromkeys([*notes, *self.plan.selected.notes, *self._newcomers.notes])),
         }
 
     def _look_before(self) -> None:

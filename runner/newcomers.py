@@ -48,6 +48,7 @@ class Newcomers:
             self._arrivals.close()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
+            self.notes += self._arrivals.standing() if self._arrivals else ()
 
     def _run(self) -> None:
         while not self._stop.wait(_EVERY):

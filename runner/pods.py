@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from runner.cluster import Cluster, cluster
 from runner.config import Chosen
 from runner.errors import ChaosctlError, CommandFailed, Inconclusive, Unreachable, UsageError
-from runner.selection import Pick, Selected, Selection, Share, holds, some
+from runner.selection import Pick, Selected, Selection, Share, holds, some, wanted
 from runner.targets import Target
 from runner.targets.node import NodeTarget
 from runner.targets.pod import PodTarget, Whereabouts
@@ -113,27 +113,39 @@ def _pods(selection: Selection, at: Cluster, label: str) -> Selected:
     taken = [pod for pod in usable if _name(pod, at) in chosen]
     total = Counter(pod.service for pod in listing.items if pod.running)
     shares = Counter(pod.service for pod in taken)
-    follows = selection.replicas in ("", "all")
     return Selected(
         targets=tuple(_target(pod, at) for pod in taken),
         who=_who(taken, selection.namespace),
         picks=tuple(picks),
         shares=tuple(Share(service, count, total[service]) for service, count in shares.items()),
         said=selection.replicas == "all" or not (selection.replicas or selection.selector),
-        notes=tuple(_notes(matching, follows)),
-        arrivals=(lambda: Arrivals(at, path, listing.version, selection, label, usable)) if follows else None,
+        notes=tuple(_notes(matching, selection.replicas)),
+        arrivals=lambda: Arrivals(at, path, listing.version, selection, label, usable, taken),
     )
 
 
 class Arrivals:
-    """New pods of a selection, as the cluster tells of them; `fresh` hands each out once, `close` ends the watch."""
+    """New pods of a selection, as the cluster tells of them; `fresh` hands each out once, `close` ends the watch.
+
+    Where only some replicas were asked for, as many of them are handed out as keep the number or the share as it was.
+    """
 
     def __init__(
-        self, at: Cluster, path: str, version: str, selection: Selection, label: str, known: Iterable[_Pod]
+        self,
+        at: Cluster,
+        path: str,
+        version: str,
+        selection: Selection,
+        label: str,
+        usable: Iterable[_Pod],
+        taken: Iterable[_Pod],
     ) -> None:
         self._at, self._path, self._version = at, path, version
         self._selection, self._label = selection, label
-        self._known = {pod.uid for pod in known}
+        self._there = {pod.uid: pod.service for pod in usable}
+        self._known = set(self._there)
+        self._taken = {pod.uid for pod in taken}
+        self._grown: set[str] = set()
         self._waiting: list[Target] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -145,6 +157,12 @@ class Arrivals:
             fresh, self._waiting = tuple(self._waiting), []
         return fresh
 
+    def standing(self) -> tuple[str, ...]:
+        """Return how many of the pods of each service that had new ones have the fault now, in a sentence each."""
+        with self._lock:
+            found = {service: self._count(service) for service in sorted(self._grown)}
+        return tuple(f"In the end {had} of {of} pods of {service} had it." for service, (had, of) in found.items())
+
     def close(self) -> None:
         """End the watch."""
         self._stop.set()
@@ -154,21 +172,37 @@ class Arrivals:
             try:
                 for event in self._at.watch(self._path, self._version, self._stop):
                     self._version = event.item["metadata"]["resourceVersion"]
-                    if event.kind != "DELETED":
-                        self._see(_trimmed(event.item, self._label))
+                    self._see(_trimmed(event.item, self._label), event.kind != "DELETED")
             except (CommandFailed, Unreachable):  # too old, or broken off: what is there now, and on from there
                 self._stop.wait(_AGAIN)
                 with suppress(ChaosctlError):
                     listing = self._at.items(self._path, trim=lambda item: _trimmed(item, self._label))
                     self._version = listing.version
+                    with self._lock:
+                        self._there = {
+                            uid: self._there[uid] for uid in self._there.keys() & {p.uid for p in listing.items}
+                        }
                     for pod in listing.items:
-                        self._see(pod)
+                        self._see(pod, True)
 
-    def _see(self, pod: _Pod) -> None:
-        if pod.running and not pod.on_host and pod.uid not in self._known and _matches(pod, self._selection):
-            self._known.add(pod.uid)
-            with self._lock:
-                self._waiting.append(_target(pod, self._at))
+    def _see(self, pod: _Pod, there: bool) -> None:
+        with self._lock:
+            if not (there and pod.running and not pod.on_host and _matches(pod, self._selection)):
+                self._there.pop(pod.uid, None)
+                return
+            self._there[pod.uid] = pod.service
+            if pod.uid not in self._known:
+                self._known.add(pod.uid)
+                self._grown.add(pod.service)
+                had, of = self._count(pod.service)
+                if had < wanted(of, self._selection.replicas):
+                    self._taken.add(pod.uid)
+                    self._waiting.append(_target(pod, self._at))
+
+    def _count(self, service: str) -> tuple[int, int]:
+        """Return how many running pods of a service were given the fault, and how many there are."""
+        found = [uid for uid, of in self._there.items() if of == service]
+        return sum(uid in self._taken for uid in found), len(found)
 
 
 def _trimmed(item: Mapping[str, Any], label: str) -> _Pod:
@@ -209,12 +243,12 @@ def _who(pods: list[_Pod], namespace: str) -> str:
     return f"{names} in {namespace}" if namespace else names
 
 
-def _notes(matching: Iterable[_Pod], follows: bool) -> Iterable[str]:
+def _notes(matching: Iterable[_Pod], replicas: str) -> Iterable[str]:
     on_host = [pod.name for pod in matching if pod.on_host and pod.running]
     if on_host:
         yield f"Left out, because their network is the node's own (hostNetwork): {', '.join(on_host)}."
-    if not follows:
-        yield "Pods that start during the fault do not take it: only some replicas were asked for."
+    if replicas not in ("", "all"):
+        yield f"Of pods that start during the fault, as many take it as keep it at {replicas} of each service's."
 
 
 def _why_none(matching: Iterable[_Pod]) -> str:

@@ -67,7 +67,7 @@ class Run:
                 made = foreseen(request, self.chosen)
                 self._rulings += guardrails.enforce(made.rulings)
                 environment = self.chosen.name if self.chosen else ""
-                self._rulings += guardrails.admit(self._locks, made.selected.targets, environment, ())
+                self._rulings += guardrails.admit(self._locks, made.fault, made.selected.targets, environment, ())
             except (Inconclusive, Unreachable):
                 continue
 

@@ -11,7 +11,7 @@ from runner.errors import Inconclusive, UsageError
 from runner.model import parse_percent
 from runner.targets import Target, reach
 
-__all__ = ["Arrivals", "Pick", "Selected", "Selection", "Share", "holds", "select", "some"]
+__all__ = ["Arrivals", "Pick", "Selected", "Selection", "Share", "holds", "select", "some", "wanted"]
 
 _IN_CLUSTER = "pod:", "node:"
 
@@ -55,7 +55,9 @@ class Selection:
     selector: Annotated[str, _labels, "only those with these labels: app=payment-api"] = ""
     node: Annotated[str, "nodes of the environment's cluster by name, several with commas"] = ""
     allow_node: Annotated[str, "nodes that may be meant although the cluster's DNS, Prometheus or we run there"] = ""
-    replicas: Annotated[str, _replicas, "how many of each service's replicas that match: 1, 50% or all"] = ""
+    replicas: Annotated[
+        str, _replicas, "how many of each service's pods or hosts that match, the first by name: 1, 50% or all"
+    ] = ""
     at_least: Annotated[str, _share, "go on while so many of the targets have the fault: 3 or 80%"] = "100%"
 
     @classmethod
@@ -112,6 +114,9 @@ class Arrivals(Protocol):
 
     def fresh(self) -> tuple[Target, ...]:
         """Return those that have come since the last time."""
+
+    def standing(self) -> Sequence[str]:
+        """Return, in a sentence for each service that had some, how many of its targets have the fault now."""
 
     def close(self) -> None:
         """Look for no more."""
@@ -193,10 +198,16 @@ def some(picks: Sequence[Pick], replicas: str) -> list[Pick]:
     found = []
     for service in dict.fromkeys(pick.service for pick in picks):
         those = sorted((pick for pick in picks if pick.service == service), key=lambda pick: pick.host)
-        share = int(replicas.removesuffix("%"))
-        wanted = max(1, len(those) * share // 100) if replicas.endswith("%") else share
-        found += those[:wanted]
+        found += those[: wanted(len(those), replicas)]
     return found
+
+
+def wanted(number: int, replicas: str) -> int:
+    """Return how many of so many replicas of one service are meant: a share is rounded down, and one at least."""
+    if replicas in ("", "all"):
+        return number
+    share = int(replicas.removesuffix("%"))
+    return min(number, max(1, number * share // 100) if replicas.endswith("%") else share)
 
 
 def _selected(picks: Iterable[Pick], hosts: Mapping[str, Host], label: str, who: str, said: bool) -> Selected:

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lab.down import down
 from lab.kubernetes.binaries import require
-from lab.kubernetes.machines import directory, kubeconfig
+from lab.kubernetes.machines import authority, context, directory, kubeconfig
+from lab.kubernetes.names import api
 from lab.plan import Lab
 from lab.up import up
+from runner.cluster import forget
 from runner.errors import Missing
 
-__all__ = ["Kube", "cluster"]
+__all__ = ["Kube", "as_member", "cluster"]
 
 # A lab that is up already and stays up, for those who write tests.
 RUNNING = "CHAOSCTL_KUBE_LAB"
@@ -75,3 +78,23 @@ def cluster(state: Path) -> Iterator[Kube]:
             yield Kube(lab)
         finally:
             down(name, print)
+
+
+@contextmanager
+def as_member(kube: Kube, group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Be somebody of that group, with an environment of the same name."""
+    lock = os.open(os.devnull, os.O_RDONLY)
+    signing, user = authority(kube.lab, lock), group.replace(":", "-")
+    signing.sign(user, user, group)
+    os.close(lock)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(signing.kubeconfig(user, api(kube.lab), context(kube.lab)))
+    document = yaml.safe_load(kube.configuration.read_text())
+    (environment,) = document["environments"].values()
+    environment["kubernetes"]["kubeconfig"] = str(kubeconfig)
+    own = tmp_path / "chaosctl.yaml"
+    own.write_text(yaml.safe_dump({"environments": {user: environment}}))
+    monkeypatch.setenv("CHAOSCTL_CONFIG", str(own))
+    monkeypatch.setenv("CHAOSCTL_ENV", user)
+    yield
+    forget()

@@ -2,9 +2,11 @@
 
 from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from runner.entry import IN_CLUSTERS
 from runner.errors import ChaosctlError
+from runner.fault import Fault
 from runner.guardrails import halt, in_use, sweep
 from runner.guardrails.in_use import Locks
 from runner.guardrails.ruling import Ruling, enforce
@@ -15,16 +17,18 @@ from runner.together import AT_ONCE
 __all__ = ["Admission", "admit", "foresee", "in_cluster"]
 
 
-def admit(locks: Locks, targets: Iterable[Target], environment: str, own: Container[str]) -> tuple[Ruling, ...]:
-    """Take targets for a run; raises Refused where they are in use or halted, Residue where something was left.
+def admit(
+    locks: Locks, fault: Fault, targets: Iterable[Target], environment: str, own: Container[str]
+) -> tuple[Ruling, ...]:
+    """Take a fault's targets for a run; raises Refused where they are in use or halted, Residue where some was left.
 
     `own` are the ids of this process's faults, `environment` is empty for none.
     """
-    there = _identified(targets)
+    there = _identified(fault, targets)
     first = (*halt.rule(), *locks.take({identity: at.name for identity, at in there.items()}))
     if any(not ruling.allowed for ruling in first):
         return enforce(first)
-    return enforce((*first, *sweep.before(there, environment, own)))
+    return enforce((*first, *sweep.before(there, environment, own, fault.enters)))
 
 
 _faults: set[str] = set()
@@ -34,8 +38,9 @@ _faults: set[str] = set()
 class Admission:
     """The targets of one fault of this process, from before its first look to after its last; with all decisions."""
 
-    def __init__(self, fault_id: str, what: str, targets: Sequence[Target], environment: str) -> None:
+    def __init__(self, fault_id: str, fault: Fault, targets: Sequence[Target], what: str, environment: str) -> None:
         self.rulings: tuple[Ruling, ...] = ()
+        self._fault = fault
         self._targets = targets
         self._environment = environment
         self._locks = Locks(owner(), f"fault {fault_id}, {what}")
@@ -44,14 +49,14 @@ class Admission:
     def begin(self) -> None:
         """Take the targets, as `admit` does."""
         try:
-            self.rulings = admit(self._locks, self._targets, self._environment, _faults)
+            self.rulings = admit(self._locks, self._fault, self._targets, self._environment, _faults)
         except ChaosctlError as error:
             self.rulings = tuple(error.rulings)
             raise
 
     def join(self, at: Target) -> None:
         """Take one more target, that came while the fault was live."""
-        self.rulings += admit(self._locks, [at], self._environment, _faults)
+        self.rulings += admit(self._locks, self._fault, [at], self._environment, _faults)
         self._targets = (*self._targets, at)
 
     def give_up(self) -> None:
@@ -60,18 +65,18 @@ class Admission:
 
     def end(self) -> None:
         """See that nothing that no ledger knows is left at the targets, and let go; raises Residue."""
-        swept = sweep.after(self._targets)
+        swept = sweep.after(self._targets if self._fault.enters else ())
         self.rulings += swept
         self._locks.release()
         enforce(swept)
 
 
-def foresee(targets: Iterable[Target], environment: str) -> tuple[Ruling, ...]:
+def foresee(fault: Fault, targets: Iterable[Target], environment: str) -> tuple[Ruling, ...]:
     """Return what `admit` would decide now; takes nothing.
 
     Of targets in a cluster nothing is said: looking there would need a pod of ours first.
     """
-    there = _identified(at for at in targets if not in_cluster(at))
+    there = _identified(fault, (at for at in targets if not in_cluster(at)))
     names = {identity: at.name for identity, at in there.items()}
     return (*halt.rule(), *in_use.rule(names), *sweep.before(there, environment, ()))
 
@@ -81,15 +86,17 @@ def in_cluster(at: Target) -> bool:
     return at.name.partition(":")[0] in IN_CLUSTERS
 
 
-def _identified(targets: Iterable[Target]) -> dict[str, Target]:
+def _identified(fault: Fault, targets: Iterable[Target]) -> dict[str, Target]:
     """Return targets by their identity; one that cannot be reached is found out by whoever looks at it next."""
     looked = list(targets)
     with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
-        return {found: at for found, at in zip(pool.map(_identity, looked), looked, strict=True) if found}
+        return {
+            found: at for found, at in zip(pool.map(partial(_identity, fault), looked), looked, strict=True) if found
+        }
 
 
-def _identity(at: Target) -> str:
+def _identity(fault: Fault, at: Target) -> str:
     try:
-        return at.identity()
+        return fault.identity(at)
     except ChaosctlError:
         return ""

@@ -171,4 +171,6 @@ def _counted(targets: Iterable[str]) -> str:
 
 
 def _path(identity: str) -> Path:
+    """Return a target's lock; that of a pod goes by its UID, which is all that faults by the API know of it."""
+    identity = identity[max(0, identity.find("pod:")) :]
     return state_dir() / "in-use" / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.lock"

@@ -17,12 +17,15 @@ _NAME = "residue"
 _LEFT = {State.LIVE: "is still live", State.INERT: "left something behind"}
 
 
-def before(targets: Mapping[str, Target], environment: str, own: Container[str]) -> tuple[Ruling, ...]:
+def before(
+    targets: Mapping[str, Target], environment: str, own: Container[str], entered: bool = True
+) -> tuple[Ruling, ...]:
     """Return whether nothing is left at targets, given by identity, and nothing that the ledger knows elsewhere.
 
-    What belongs to a run that goes on is in use, not residue; `own` are the ids of this process's faults.
+    What belongs to a run that goes on is in use, not residue; `own` are the ids of this process's faults. Targets that
+    are not to be `entered` are not looked into for what no ledger knows.
     """
-    found = [*_known(targets, environment, own), *_unknown(targets.values())]
+    found = [*_known(targets, environment, own), *_unknown(targets.values() if entered else ())]
     return tuple(found) or (allow(_NAME, f"nothing was left at {len(targets)} targets"),)
 
 

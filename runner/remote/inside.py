@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from runner.errors import Missing, Residue, Unreachable
+from runner.errors import Missing, NoProcess, Residue
 from runner.model import Command, clock
 from runner.targets import Resolver, Target
 from runner.targets.local import Local, execute, parse_resolv_conf
@@ -38,7 +38,7 @@ class PodNetwork(Netns):
         return parse_resolv_conf(_PROC / str(self._process()) / "root/etc/resolv.conf")
 
     def identity(self) -> str:
-        """Return boot id, namespace cookie and the pod's UID; raises Unreachable where it does not run here."""
+        """Return boot id, namespace cookie and the pod's UID; raises NoProcess where it does not run here."""
         return f"{super().identity()} pod:{self.uid}"
 
     def _open(self) -> int:
@@ -51,7 +51,7 @@ class PodNetwork(Netns):
                 "It must be privileged: see what admission made of it (Pod Security, other policies).",
             ) from error
         except OSError as error:
-            raise Unreachable(f"{self.name} ended while it was looked at.") from error
+            raise NoProcess(f"{self.name} ended while it was looked at.") from error
 
     def _process(self) -> int:
         """Return a process of the pod: the one known before, where it still is one, else the first found."""
@@ -64,7 +64,7 @@ class PodNetwork(Netns):
         for entry in _PROC.iterdir():
             if entry.name.isdigit() and _belongs(int(entry.name), self.uid):
                 return int(entry.name)
-        raise Unreachable(
+        raise NoProcess(
             f"No process of {self.name} runs on this node.",
             "It ended, or none of its containers has started: `kubectl get pod` says.",
         )

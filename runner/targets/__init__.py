@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from runner.errors import UsageError
 from runner.model import Command, Look, ProbeCall
 
-__all__ = ["PACKAGES", "Looking", "Resolver", "Target", "reach", "schemes"]
+__all__ = ["PACKAGES", "Known", "Looking", "Resolver", "Target", "is_same", "reach", "schemes"]
 
 PACKAGES = {
     "ps": "procps",
@@ -70,6 +70,21 @@ class Looking(Protocol):
 
     def look(self, call: ProbeCall, before: Look | None) -> Look:
         """Return what a probe sees from within the target, as `runner.looking.look` does."""
+
+
+@runtime_checkable
+class Known(Protocol):
+    """A target that a cluster's API server tells from all others, without anybody of ours being there."""
+
+    def known(self) -> str:
+        """Return its identity by the API alone, the last word of its full one; raises Gone where it is no more."""
+
+
+def is_same(at: Target, identity: str) -> bool:
+    """Return whether a target is the one of that identity, full or by the API alone; raises what `identity` does."""
+    if isinstance(at, Known) and len(identity.split()) == 1:
+        return at.known() == identity
+    return at.identity() == identity
 
 
 def schemes() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from runner.cluster import Cluster, cluster
-from runner.errors import Gone, Unreachable
+from runner.errors import Gone, NoProcess, Unreachable
 from runner.remote import nodes
 from runner.remote.connection import Connection
 from runner.remote.target import RemoteTarget, path_of
@@ -66,21 +66,32 @@ class PodTarget(RemoteTarget):
                 raise
             return super().identity()
 
+    def known(self) -> str:
+        """Return the UID of the pod that has the name now, as the API server alone tells it; raises Gone."""
+        found = self.cluster.find(self.path)
+        if found is None:
+            raise Gone(f"{self.name} is not there any more.", "`kubectl get pods` shows those that are.")
+        return f"pod:{found['metadata']['uid']}"
+
     def ask(self, do: str, patience: float = 10.0, **arguments: Any) -> Any:
-        """Return the agent's answer about this pod; raises Gone where that has no processes because it is over."""
+        """Return the agent's answer about this pod; raises Gone where that has no processes because it is over.
+
+        A pod on its way out may have them, and the fault, for as long as its grace period: it is over when the agent
+        on its node says so, and not because that agent does not answer.
+        """
         try:
             return super().ask(do, patience, **arguments)
         except Unreachable as error:
-            if self._is_over():
+            if self._is_over(leaving=isinstance(error, NoProcess)):
                 raise Gone(f"{self.name} is not there any more: {error.message}", error.fix) from error
             raise
 
-    def _is_over(self) -> bool:
-        """Whether the cluster has given the pod up: it is on its way out, ended, or another has its name."""
+    def _is_over(self, leaving: bool) -> bool:
+        """Whether the pod is gone, has ended, or another has its name; `leaving`: or is on its way out."""
         found = self.cluster.find(self.path)
         if found is None or found["metadata"]["uid"] != self.seen.uid:
             return True
-        return "deletionTimestamp" in found["metadata"] or found["status"].get("phase") in _ENDED
+        return found["status"].get("phase") in _ENDED or (leaving and "deletionTimestamp" in found["metadata"])
 
     @property
     def seen(self) -> Whereabouts:

@@ -1,5 +1,6 @@
 """pod-kill on a real cluster: the pod goes, and a replacement comes to be ready."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from actions.pod_kill import PodKill
 from runner.errors import Inconclusive
 from runner.plan import plan
 from tests._inject import injected
+from tests._kube import Kube, as_member
 from tests._kubernetes import left, pod, running, until
 
 
@@ -23,6 +25,19 @@ def test_pod_is_killed_and_replaced(kube: Any) -> None:
     after = {each["metadata"]["uid"] for each in running("payment-api")}
     assert len(before - after) == 1
     assert left() == []
+
+
+def test_whoever_may_only_delete_pods_there_needs_no_pod_of_ours(
+    kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with as_member(kube, "chaosctl:pod-faults", tmp_path, monkeypatch):
+        made = injected("pod-kill", namespace="payment", selector="app=payment-api", replicas="1", duration="90s")
+        assert [name.partition("-")[0] for name in left()] == ["configmaps/fault"]
+        made.wait()
+        made.finish()
+        assert made.healed
+        assert made.account()["shares"] == [{"service": "payment/payment-api", "picked": 1, "of": 3}]
+        assert left() == []
 
 
 def test_pod_without_an_owner_is_not_killed(kube: Any) -> None:

@@ -1,22 +1,16 @@
 """Whoever is granted a file of deploy/rbac may do what it says, and nothing of what the others say."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import yaml
 
-from lab.kubernetes.machines import authority, context
-from lab.kubernetes.names import api
 from runner.access import CAPABILITIES, grants
-from runner.cluster import cluster, forget
+from runner.cluster import cluster
 from runner.config import current
 from runner.guardrails.opted_in import LABEL
 from tests._cli import Speaker
-from tests._kube import Kube
+from tests._kube import Kube, as_member
 
 _NEVER = (
     ("get", "", "secrets"),
@@ -25,26 +19,6 @@ _NEVER = (
     ("update", "admissionregistration.k8s.io", "validatingadmissionpolicies"),
     ("create", "rbac.authorization.k8s.io", "clusterrolebindings"),
 )
-
-
-@contextmanager
-def as_member(kube: Kube, group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Be somebody of that group, with an environment of the same name."""
-    lock = os.open(os.devnull, os.O_RDONLY)
-    signing, user = authority(kube.lab, lock), group.replace(":", "-")
-    signing.sign(user, user, group)
-    os.close(lock)
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(signing.kubeconfig(user, api(kube.lab), context(kube.lab)))
-    document = yaml.safe_load(kube.configuration.read_text())
-    (environment,) = document["environments"].values()
-    environment["kubernetes"]["kubeconfig"] = str(kubeconfig)
-    own = tmp_path / "chaosctl.yaml"
-    own.write_text(yaml.safe_dump({"environments": {user: environment}}))
-    monkeypatch.setenv("CHAOSCTL_CONFIG", str(own))
-    monkeypatch.setenv("CHAOSCTL_ENV", user)
-    yield
-    forget()
 
 
 @pytest.mark.parametrize("granted", ["observe", "pod-faults", "node-faults", "admission-faults"])

@@ -5,7 +5,7 @@ import pytest
 from runner.config import Environment, Host
 from runner.errors import Inconclusive, UsageError
 from runner.parameters import build
-from runner.selection import Selection, select
+from runner.selection import Selection, select, wanted
 
 SYSTEM = Environment(
     kind="lab",
@@ -74,3 +74,11 @@ def test_saying_nothing_of_whom_is_a_usage_error(arguments: dict[str, str]) -> N
     with pytest.raises(UsageError) as refused:
         chosen(**arguments)
     assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("number", "replicas", "meant"),
+    [(4, "", 4), (4, "all", 4), (4, "100%", 4), (4, "50%", 2), (5, "50%", 2), (3, "10%", 1), (4, "2", 2), (1, "2", 1)],
+)
+def test_share_of_a_service_is_rounded_down_and_one_at_least(number: int, replicas: str, meant: int) -> None:
+    assert wanted(number, replicas) == meant

@@ -1,0 +1,42 @@
+"""When a pod counts as gone: when its node or the cluster says so, and never because nobody answers."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from runner.errors import Gone, Unreachable
+from runner.model import Command
+from runner.remote import nodes
+from runner.targets import is_same, reach
+from tests._kubernetes import PAYMENT, here, left, pod, until
+
+_SLEEP = Command(("sleep", "30"))
+
+
+def test_pod_on_its_way_out_is_not_gone_while_its_node_does_not_answer(kube: Any) -> None:
+    """Its processes have a minute of grace, and a fault in it is as live as before."""
+    with pod("lingers", "resolvers", "lingers", terminationGracePeriodSeconds=60):
+        at: Any = reach("pod:payment/lingers")
+        identity = at.identity()
+        assert identity.split()[-1] == at.known()
+        here().delete(f"{PAYMENT}/lingers")
+        assert "deletionTimestamp" in here().get(f"{PAYMENT}/lingers")["metadata"]
+        threading.Timer(1.0, at.agent().close).start()
+        with pytest.raises(Unreachable, match="connection to the node pod") as lost:
+            at.run(_SLEEP)
+        assert not isinstance(lost.value, Gone)
+        assert is_same(at, identity)
+        assert is_same(at, at.known())
+        here().delete(f"{PAYMENT}/lingers", gracePeriodSeconds=0)
+        until("its end", lambda: _is_gone(at))
+    nodes.release()
+    assert until("nothing of ours", lambda: not left())
+
+
+def _is_gone(at: Any) -> bool:
+    try:
+        at.run(Command(("true",)))
+    except Gone:
+        return True
+    return False
