@@ -46,7 +46,8 @@ def main() -> None:
 def _injected() -> dict[str, float]:
     """Return when each step was told, in seconds since the command was given; nothing is left."""
     argv = [str(Path(sys.executable).parent / "chaosctl"), "inject", "network-dns", f"--namespace={_SPACE}"]
-    begun, told = time.perf_counter(), {}
+    begun = time.perf_counter()
+    told: dict[str, float] = {}
     with subprocess.Popen(
         [*argv, "--target=redis-cluster.payment.svc.cluster.local", "--duration=60s"], stdout=subprocess.PIPE, text=True
     ) as run:

@@ -43,11 +43,11 @@ def _injected(targets: list[Netns]) -> tuple[float, float, float]:
     moments = {"begun": time.perf_counter()}
     where = ",".join(at.name for at in targets)
     arguments = {"target": "redis-cluster", "where": where, "duration": "60s", "mode": "servfail"}
-    injection = Injection(
-        plan(fault("network-dns"), arguments),
-        threading.Event(),
-        lambda what, _: moments.setdefault(what, time.perf_counter()) and None,
-    )
+
+    def tell(what: str, _: str) -> None:
+        moments.setdefault(what, time.perf_counter())
+
+    injection = Injection(plan(fault("network-dns"), arguments), threading.Event(), tell)
     injection.start()
     assert all(course.effective for course in injection.courses)
     injection.stop.set()

@@ -93,9 +93,9 @@ def _packed(template: Packed, number: int, now: float) -> Packed:
         run=run,
         address=address,
         body=template.body,
-        run_row=template.run_row | told,
-        record_row=template.record_row | {"run": run, "address": address, "service": service},
-        result_rows=(result | told | {"service": service, "fault": fault},),
+        run_row={**template.run_row, **told},
+        record_row={**template.record_row, "run": run, "address": address, "service": service},
+        result_rows=({**result, **told, "service": service, "fault": fault},),
     )
 
 

@@ -5,12 +5,15 @@ taken as good or as bad, so that a gap never raises a score.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 from typing import NamedTuple
 
-from reports.record import Events, Record, Series
-from reports.steady import Slot, Window, samples, slots, steady_again, watch_end
+from reports.record import Events, Record
+from reports.steady import Same, Samples, Slot, Window, increasing, moments, samples, slots, steady_again, watch_end
 
 __all__ = [
     "FORMULA",
@@ -20,6 +23,7 @@ __all__ = [
     "Figures",
     "Share",
     "broken",
+    "counted_until",
     "figures",
     "hard_failures",
     "tolerated",
@@ -29,8 +33,7 @@ FORMULAS = "1", "2"
 """All formulas, the oldest first; none is ever altered. 1 knows no invariants."""
 
 FORMULA = FORMULAS[-1]
-_SURE = 0.01
-"""Seconds by which rounding cannot move an entry."""
+_REMEMBERED = 16
 PASS_MARK = 80.0
 LEAST_EVENTS = 200
 
@@ -72,13 +75,12 @@ class Figures:
     intact: bool
 
 
-class _Point(NamedTuple):
-    at: float
-    all: float
-    bad: float
+class _Points(NamedTuple):
+    """What was counted, in the order of time; entry i at the moment `at[i]`."""
 
-
-_counted: tuple[Events, float, list[_Point]] | None = None
+    at: Sequence[float]
+    all: Sequence[float]
+    bad: Sequence[float]
 
 
 def figures(record: Record, window: Window, *, missing_as: bool, formula: str = FORMULA) -> Figures:
@@ -88,8 +90,7 @@ def figures(record: Record, window: Window, *, missing_as: bool, formula: str = 
     """
     end = watch_end(record, window.healed)
     seen = {(number, series.probe): slots(series, end) for number, series in enumerate(record.series)}
-    holes = [slot for found in seen.values() for slot in found if slot.good is None]
-    taken = {key: _filled(found, missing_as) for key, found in seen.items()} if holes else seen
+    taken = {key: _filled(found, missing_as) for key, found in seen.items()}
     again = {key: steady_again(found, window.healed) for key, found in taken.items()}
     unsteady = tuple(sorted({key[1] for key, at in again.items() if at is None}))
     steady = None if unsteady else max(at for at in again.values() if at is not None)
@@ -109,7 +110,7 @@ def figures(record: Record, window: Window, *, missing_as: bool, formula: str = 
         time=time,
         resolution=max(max(series.resolution, series.interval) for series in record.series),
         unsteady=unsteady,
-        missing=sum(window.effective <= slot.at <= until for slot in holes),
+        missing=sum(_missing(found, window.effective, until) for found in seen.values()),
         intact=intact,
     )
 
@@ -123,86 +124,95 @@ def tolerated(record: Record) -> float:
 def hard_failures(record: Record, window: Window, steady: float | None) -> dict[str, list[Slot]]:
     """Return the bad samples of each hard series, from the first effect until the run was steady again."""
     until = math.inf if steady is None else steady
-    failures: dict[str, list[Slot]] = {}
-    for series in record.series:
-        bad = [slot for slot in samples(series) if slot.good is False and window.effective <= slot.at <= until]
-        if series.hard and bad:
-            failures[series.probe] = bad
-    return failures
+    hard = [(series.probe, samples(series)) for series in record.series if series.hard]
+    return {probe: bad for probe, found in hard if (bad := found.bad(window.effective, until))}
 
 
 def broken(record: Record, window: Window) -> dict[str, list[Slot]]:
     """Return the bad samples of each invariant from the first effect on, however late they were seen."""
-    bad = {series.probe: _bad_since(series, window.effective) for series in record.series if series.invariant}
+    bad = {series.probe: samples(series).bad(window.effective) for series in record.series if series.invariant}
     return {probe: found for probe, found in bad.items() if found}
 
 
-def event_points(events: Events, window: Window) -> list[_Point]:
-    """Return the entries that reach past the first effect, in the order of time; the last ones are remembered."""
-    global _counted  # noqa: PLW0603 - judging one run asks for the same entries three times
-    known = _counted
-    if known is None or known[0] is not events or known[1] != window.effective:
-        known = _counted = events, window.effective, _event_points(events, window)
-    return known[2]
+def counted_until(events: Events, window: Window) -> float | None:
+    """Return the moment of the last entry, None where none reaches past the first effect."""
+    at = _event_points(Same(events)).at
+    return at[-1] if at and at[-1] > window.effective else None
 
 
-def _event_points(events: Events, window: Window) -> list[_Point]:
-    since = window.effective - events.start - _SURE
-    rows = zip(events.offsets, events.all, events.bad, strict=True)
-    later = [row for row in rows if row[0] > since]
-    points = sorted(_Point(round(events.start + at, 3), max(0.0, every), max(0.0, bad)) for at, every, bad in later)
-    return [point for point in points if point.at > window.effective]
+@lru_cache(maxsize=_REMEMBERED)
+def _event_points(events: Same[Events]) -> _Points:
+    """Judging one run asks for the same entries three times."""
+    at = moments(events.it.start, events.it.offsets)
+    every, bad = _unsigned(events.it.all), _unsigned(events.it.bad)
+    if increasing(at):
+        return _Points(at, every, bad)
+    rows = sorted(zip(at, every, bad, strict=True))
+    return _Points([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
 
 
-def _bad_since(series: Series, moment: float) -> list[Slot]:
-    return [slot for slot in samples(series) if slot.good is False and slot.at >= moment]
+def _unsigned(values: Sequence[float]) -> Sequence[float]:
+    return values if min(values, default=0.0) >= 0 else [max(0.0, value) for value in values]
 
 
-def _filled(found: Iterable[Slot], missing_as: bool) -> list[Slot]:
-    return [Slot(slot.at, missing_as) if slot.good is None else slot for slot in found]
+def _filled(found: Samples, missing_as: bool) -> Samples:
+    if None not in found.good:
+        return found
+    return Samples(found.at, [missing_as if good is None else good for good in found.good])
+
+
+def _missing(found: Samples, since: float, until: float) -> int:
+    return found.good[found.since(since) : found.until(until)].count(None)
 
 
 def _share(
     events: Events | None,
-    taken: Mapping[tuple[int, str], Sequence[Slot]],
+    taken: Mapping[tuple[int, str], Samples],
     window: Window,
     until: float,
 ) -> Share:
     """Return the share by events; where there are none, that of the series that suffered most."""
     if events:
-        return _worst(event_points(events, window), window, until, LEAST_EVENTS)
+        return _worst(_after_effect(events, window), window, until, LEAST_EVENTS)
     shares = [_worst(_sample_points(found, window), window, until, 1, probe) for (_, probe), found in taken.items()]
     return max(shares, key=lambda share: (share.value, share.series))
 
 
-def _sample_points(found: Iterable[Slot], window: Window) -> list[_Point]:
-    return [_Point(slot.at, 1, not slot.good) for slot in found if slot.at >= window.effective]
+def _after_effect(events: Events, window: Window) -> _Points:
+    """Return the entries that reach past the first effect."""
+    points = _event_points(Same(events))
+    first = bisect_right(points.at, window.effective)
+    return _Points(points.at[first:], points.all[first:], points.bad[first:])
 
 
-def _worst(points: Iterable[_Point], window: Window, until: float, least: float, series: str = "") -> Share:
+def _sample_points(found: Samples, window: Window) -> _Points:
+    first = found.since(window.effective)
+    bad = [float(not good) for good in found.good[first:]]
+    return _Points(found.at[first:], [1.0] * len(bad), bad)
+
+
+def _worst(points: _Points, window: Window, until: float, least: float, series: str = "") -> Share:
     """Return the largest share reached between the heal and steady state, counted from the first effect.
 
     The largest, because good events that come while the service is still recovering would dilute the bad ones: the
     slower the recovery, the better the share would look.
     """
-    bad = every = seconds = 0.0
-    worst = None
-    for at, of_all, of_bad in points:
-        bad, every, seconds = bad + of_bad, every + of_all, at - window.effective
-        if at >= window.healed and every >= least:
-            reached = Share(bad, every, seconds, series)
-            worst = reached if worst is None or reached.value > worst.value else worst
-        if at >= until:
-            break
-    return worst or Share(bad, every, seconds, series)
+    end = bisect_left(points.at, until) + 1
+    at, every = [window.effective, *points.at[:end]], [*accumulate(points.all[:end], initial=0.0)]
+    bad = [*accumulate(points.bad[:end], initial=0.0)]
+    reached = [
+        Share(bad[number], every[number], at[number] - window.effective, series)
+        for number in range(max(1, bisect_left(at, window.healed)), len(at))
+        if every[number] >= least
+    ]
+    return max(reached, key=lambda share: share.value, default=Share(bad[-1], every[-1], at[-1] - at[0], series))
 
 
 def _all(events: Events | None, window: Window, until: float) -> float | None:
     if not events:
         return None
-    points = event_points(events, window)
-    last = next((number for number, point in enumerate(points) if point.at >= until), len(points))
-    return sum(point.all for point in points[: last + 1])
+    points = _after_effect(events, window)
+    return sum(points.all[: bisect_left(points.at, until) + 1])
 
 
 def _recovered(time: float | None, objective: float) -> float:

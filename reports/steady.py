@@ -1,23 +1,41 @@
 """Steady state in a record: when the fault acted, what each series saw, and when it was steady again."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
-from typing import NamedTuple
+from operator import lt, sub
+from typing import Generic, NamedTuple, TypeVar
 
 from reports.record import Record, Series, TargetRecord
 from runner.model import Outcome
 
-__all__ = ["STREAK", "Slot", "Window", "coverage", "fault_window", "samples", "slots", "steady_again", "watch_end"]
+__all__ = [
+    "STREAK",
+    "Same",
+    "Samples",
+    "Slot",
+    "Window",
+    "coverage",
+    "fault_window",
+    "increasing",
+    "moments",
+    "samples",
+    "slots",
+    "steady_again",
+    "watch_end",
+]
 
+T = TypeVar("T")
 STREAK = 5
 _GAP = 1.4
 """Samples less than so many intervals apart have no hole between them; one and a half is where the first one begins."""
-_REMEMBERED = 16
-_sampled: "dict[int, tuple[Series, list[Slot]]]" = {}
-"""The samples of the series that were looked at last: judging one run asks for them more than ten times."""
+_REMEMBERED = 64
+_LATEST = 1e10
 
-_KNOWN = {Outcome.GOOD: True, Outcome.BAD: False}
+_GOOD, _BAD = Outcome.GOOD, Outcome.BAD
+"""Told apart by identity: an enumeration has its hash computed in Python."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +54,50 @@ class Slot(NamedTuple):
     good: bool | None
 
 
+class Samples(NamedTuple):
+    """The sampling moments of a series, all different, in the order of time, and what was known at each, as in Slot.
+
+    Two columns, not a list of slots: judging a run counts and searches them, which lists do at once.
+    """
+
+    at: Sequence[float]
+    good: Sequence[bool | None]
+
+    def since(self, moment: float) -> int:
+        """Return the number of the first sample at that moment or later."""
+        return bisect_left(self.at, moment)
+
+    def until(self, moment: float) -> int:
+        """Return how many samples there are until that moment, itself included."""
+        return bisect_right(self.at, moment)
+
+    def bad(self, since: float = float("-inf"), until: float = float("inf")) -> list[Slot]:
+        """Return the bad samples from one moment to another, both included."""
+        first, end = self.since(since), self.until(until)
+        if False not in self.good[first:end]:
+            return []
+        return [Slot(self.at[number], False) for number in range(first, end) if self.good[number] is False]
+
+
+class Same(Generic[T]):
+    """An object as a key that stands for this object and no other that is alike."""
+
+    __slots__ = ("it",)
+
+    def __init__(self, it: T) -> None:
+        self.it = it
+
+    def __hash__(self) -> int:
+        return id(self.it)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and other.it is self.it
+
+
 def fault_window(record: Record) -> Window | None:
     """Return when the run's faults acted, by the targets of which all moments are known; None where there are none."""
-    moments = [_moments(target) for fault in record.faults for target in fault.targets]
-    known = [window for window in moments if window]
+    found = [_moments(target) for fault in record.faults for target in fault.targets]
+    known = [window for window in found if window]
     if not known:
         return None
     return Window(
@@ -49,25 +107,39 @@ def fault_window(record: Record) -> Window | None:
     )
 
 
-def samples(series: Series) -> list[Slot]:
+def samples(series: Series) -> Samples:
     """Return the samples in the order of time; where two share a moment, bad outweighs unknown, and unknown good."""
-    known = _sampled.get(id(series))
-    if known is None or known[0] is not series:
-        while len(_sampled) >= _REMEMBERED:
-            _sampled.pop(next(iter(_sampled), 0), None)
-        known = _sampled[id(series)] = series, _samples(series)
-    return known[1]
+    return _samples(Same(series))
 
 
-def _samples(series: Series) -> list[Slot]:
-    moments = [round(series.start + offset, 3) for offset in series.offsets]
-    known = [_KNOWN.get(outcome) for outcome in series.outcomes]
-    seen = dict(zip(moments, known, strict=True))
-    if len(seen) < len(moments):
-        seen.clear()
-        for at, good in zip(moments, known, strict=True):
-            seen[at] = good if at not in seen else _worse(good, seen[at])
-    return [Slot(at, seen[at]) for at in sorted(seen)]
+@lru_cache(maxsize=_REMEMBERED)
+def _samples(series: Same[Series]) -> Samples:
+    """Judging one run asks for the same samples more than ten times."""
+    at = moments(series.it.start, series.it.offsets)
+    good = [True if each is _GOOD else False if each is _BAD else None for each in series.it.outcomes]
+    if increasing(at):
+        return Samples(at, good)
+    seen: dict[float, bool | None] = {}
+    for moment, known in zip(at, good, strict=True):
+        seen[moment] = known if moment not in seen else _worse(known, seen[moment])
+    ordered = sorted(seen)
+    return Samples(ordered, [seen[moment] for moment in ordered])
+
+
+def moments(start: float, offsets: Sequence[float]) -> list[float]:
+    """Return each moment start + offset to the millisecond, as round() gives it.
+
+    Both are whole milliseconds, so that their sum in floats is no thousandth of one off, and cutting is a third of the
+    work of round().
+    """
+    if offsets and start + min(offsets) >= 0 and start + max(offsets) < _LATEST:
+        return [int((start + offset) * 1000 + 0.5) / 1000 for offset in offsets]
+    return [round(start + offset, 3) for offset in offsets]
+
+
+def increasing(at: Sequence[float]) -> bool:
+    """Whether each moment is later than the one before."""
+    return all(map(lt, at, at[1:]))
 
 
 def watch_end(record: Record, healed: float) -> float:
@@ -78,34 +150,40 @@ def watch_end(record: Record, healed: float) -> float:
 def coverage(series: Series, end: float) -> tuple[int, int]:
     """Return how many samples are known from the series' start to `end`, and how many were expected."""
     expected = max(1, int((end - series.start) / series.interval + 0.5))
-    known = sum(slot.good is not None and slot.at <= end for slot in samples(series))
-    return min(known, expected), expected
-
-
-def slots(series: Series, end: float) -> list[Slot]:
-    """Return the samples with an unknown slot for each one missing; only for a series whose coverage is sufficient."""
     found = samples(series)
-    times = [series.start, *(slot.at for slot in found)]
+    until = found.until(end)
+    return min(until - found.good[:until].count(None), expected), expected
+
+
+def slots(series: Series, end: float) -> Samples:
+    """Return the samples with an unknown one for each that is missing; only for a series with sufficient coverage."""
+    found = samples(series)
+    times = [series.start, *found.at]
     times.append(max(end, times[-1]) + series.interval)
-    gaps = [(before, after) for before, after in pairwise(times) if after - before > _GAP * series.interval]
+    longest = _GAP * series.interval
+    if max(map(sub, times[1:], times)) <= longest:
+        return found
+    gaps = [(before, after) for before, after in pairwise(times) if after - before > longest]
     missing = [Slot(at, None) for before, after in gaps for at in _holes(before, after, series.interval)]
-    return sorted([*found, *missing], key=lambda slot: slot.at) if missing else found
+    if not missing:
+        return found
+    ordered = sorted([*map(Slot, found.at, found.good), *missing], key=lambda slot: slot.at)
+    return Samples([slot.at for slot in ordered], [slot.good for slot in ordered])
 
 
-def steady_again(found: Iterable[Slot], healed: float) -> float | None:
+def steady_again(found: Samples, healed: float) -> float | None:
     """Return the first of five consecutive good samples after the heal, or None where they never came.
 
     It is the moment of the heal itself where the series was good before it and stayed so.
     """
-    first, after = None, 0
-    for slot in found:
-        if not slot.good:
-            first, after = None, 0
-            continue
-        first = slot.at if first is None else first
-        after += slot.at >= healed
-        if after == STREAK:
-            return max(first, healed)
+    at, good = found
+    first = found.since(healed)
+    while (last := first + STREAK) <= len(at):
+        row = good[first:last]
+        if all(row):
+            begun = first and good[first - 1]
+            return healed if begun else max(at[first], healed)
+        first += STREAK - next(number for number, each in enumerate(reversed(row)) if not each)
     return None
 
 
@@ -126,11 +204,7 @@ def _watched(series: Series, healed: float, objective: float) -> float:
     again = steady_again(found, healed)
     if again is None:
         return healed + objective + (STREAK - 1) * series.interval
-    return _nth(found, max(again, healed))
-
-
-def _nth(found: Sequence[Slot], since: float) -> float:
-    return [slot.at for slot in found if slot.at >= since][STREAK - 1]
+    return found.at[found.since(max(again, healed)) + STREAK - 1]
 
 
 def _holes(before: float, after: float, interval: float) -> Iterator[float]:

@@ -145,14 +145,17 @@ def _sparse(series: Series, end: float) -> tuple[str, ...]:
 
 
 def _series_flaws(record: Record, series: Series, window: Window, end: float) -> Iterator[str]:
-    before = [slot for slot in slots(series, end) if slot.at < window.committed][-record.promise.baseline :]
-    good = sum(slot.good is True for slot in before)
+    known = slots(series, end)
+    before = known.good[: known.since(window.committed)][-record.promise.baseline :]
+    good = before.count(True)
     if good < record.promise.baseline:
         yield (
             f"The baseline of {series.probe} did not hold: {good} of the last {record.promise.baseline} samples "
             f"before the fault ({iso(window.committed)}) were good."
         )
-    during = sum(slot.good is not None and window.committed <= slot.at <= window.healed for slot in samples(series))
+    seen = samples(series)
+    acted = seen.good[seen.since(window.committed) : seen.until(window.healed)]
+    during = len(acted) - acted.count(None)
     lasting = any(fault.ends_by is not EndsBy.ONE_SHOT for fault in record.faults)
     if lasting and during < STREAK:
         yield (
@@ -166,4 +169,4 @@ def _gate_flaws(record: Record) -> Iterator[str]:
         yield "There was nothing to judge: no probe was sampled."
     for series in record.series:
         found = samples(series)
-        yield from _sparse(series, found[-1].at if found else series.start)
+        yield from _sparse(series, found.at[-1] if found.at else series.start)

@@ -10,12 +10,12 @@ from reports.score import (
     PASS_MARK,
     Figures,
     broken,
-    event_points,
+    counted_until,
     figures,
     hard_failures,
     tolerated,
 )
-from reports.steady import Slot, Window, fault_window, samples
+from reports.steady import Window, fault_window, samples
 from reports.validity import flaws, is_gate
 from reports.words import after_start, counted, listed, percent
 from runner.errors import Residue, UsageError
@@ -93,7 +93,7 @@ def _injected(record: Record) -> list[str]:
 
 
 def _gate(record: Record) -> Judgement:
-    failed = {series.probe: bad for series in record.series if (bad := _bad(samples(series)))}
+    failed = {series.probe: bad for series in record.series if (bad := samples(series).bad())}
     if failed:
         return _unscored(
             Verdict.FAIL,
@@ -104,10 +104,6 @@ def _gate(record: Record) -> Judgement:
             ],
         )
     return _unscored(Verdict.PASS, [f"All held: {listed(sorted({series.probe for series in record.series}), 8)}."])
-
-
-def _bad(found: Sequence[Slot]) -> list[Slot]:
-    return [slot for slot in found if slot.good is False]
 
 
 def _scored(record: Record, window: Window, formula: str) -> Judgement:
@@ -147,10 +143,10 @@ def _too_little(record: Record, window: Window, worst: Figures) -> list[str]:
             f"The service had {counted(worst.events or 0, 'event')} from the first effect until it was steady again; "
             f"under {LEAST_EVENTS} a share says nothing. Put more traffic on it, or keep the fault for longer."
         )
-    points = [point.at for point in event_points(record.events, window)]
+    last = counted_until(record.events, window)
     step = max(series.interval for series in record.series)
     needed = window.healed if worst.steady is None else worst.steady
-    if record.events.start > window.effective or not points or points[-1] + step < needed:
+    if record.events.start > window.effective or last is None or last + step < needed:
         reasons.append("The event counters do not reach from the first effect until the service was steady again.")
     return reasons
 

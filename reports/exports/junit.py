@@ -113,7 +113,7 @@ def _failed(record: Record) -> dict[str, str]:
         judgement = record.judgement or judge(record)
         bad = hard_failures(record, window, judgement.steady_again)
     elif is_gate(record):
-        every = {series.probe: [slot for slot in samples(series) if slot.good is False] for series in record.series}
+        every = {series.probe: samples(series).bad() for series in record.series}
         bad = {probe: slots for probe, slots in every.items() if slots}
     else:
         bad = {}

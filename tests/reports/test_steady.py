@@ -3,8 +3,10 @@
 from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reports.steady import Slot, coverage, fault_window, samples, slots, steady_again
+from reports.steady import Samples, Slot, coverage, fault_window, moments, samples, slots, steady_again
 from runner.model import Outcome
 from tests.reports._records import COMMITTED, EFFECTIVE, HEALED, START, bad_at, fault, record, series, target
 
@@ -14,16 +16,36 @@ GOOD, BAD, STALE = Outcome.GOOD, Outcome.BAD, Outcome.STALE
 @pytest.mark.parametrize(("two", "good"), [((GOOD, BAD), False), ((GOOD, STALE), None), ((STALE, BAD), False)])
 def test_of_two_samples_at_one_moment_the_worse_counts(two: tuple[Outcome, Outcome], good: bool | None) -> None:
     for outcomes in permutations(two):
-        assert samples(series(outcomes, offsets=(3.0, 3.0))) == [Slot(START + 3, good)]
+        assert samples(series(outcomes, offsets=(3.0, 3.0))) == Samples([START + 3], [good])
 
 
 def test_each_missing_sample_is_an_unknown_slot() -> None:
     late = series([GOOD] * 4, offsets=(0.1, 1.2, 3.2, 4.4))
-    assert [slot.good for slot in slots(late, START + 6)] == [True, True, None, True, True, None, None]
+    assert slots(late, START + 6).good == [True, True, None, True, True, None, None]
 
 
 def test_a_late_sample_is_no_gap() -> None:
-    assert len(slots(series([GOOD] * 3, offsets=(0.0, 1.4, 2.0)), START + 2)) == 3
+    assert len(slots(series([GOOD] * 3, offsets=(0.0, 1.4, 2.0)), START + 2).at) == 3
+
+
+def test_bad_samples_are_those_between_two_moments_both_included() -> None:
+    found = samples(series(bad_at(3, 5, 9)))
+    assert found.bad() == [Slot(START + second, False) for second in (3, 5, 9)]
+    assert found.bad(START + 3.001, START + 9) == [Slot(START + 5, False), Slot(START + 9, False)]
+    assert found.bad(START + 6, START + 8) == []
+
+
+def test_series_that_are_alike_are_remembered_apart() -> None:
+    one, other = series(bad_at(3)), series(bad_at(3))
+    assert samples(one) is samples(one)
+    assert samples(one) == samples(other)
+    assert samples(one) is not samples(other)
+
+
+@given(start=st.integers(-(10**6), 10**13), offsets=st.lists(st.integers(-(10**7), 10**7)))
+def test_a_moment_is_the_sum_to_the_millisecond(start: int, offsets: list[int]) -> None:
+    found = moments(start / 1000, [each / 1000 for each in offsets])
+    assert found == [round(start / 1000 + each / 1000, 3) for each in offsets]
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome not in (GOOD, BAD)])
