@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from reports.connect import reaching, writing
-from reports.inserting import add_missing, upsert_runs
+from reports.inserting import add_missing, note_change, upsert_runs
 from reports.packing import unpack_bytes
 from reports.store import Store
 from reports.tables import bodies, cells, deliveries, records, results, rollups, runs, tokens
@@ -18,6 +18,7 @@ __all__ = ["Copied", "copy"]
 _BATCH = 200
 _BY_ADDRESS = bodies, rollups
 _BY_RUN = results, deliveries
+_CELL = tuple(column.name for column in cells.primary_key)
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ def copy(source: Store, target: Store) -> Copied:
         with reaching(target.place), writing(target.engine) as connection:
             total = _added(total, _batch(connection, batch))
     with reaching(source.place), source.engine.connect() as connection:
-        rest = {table: _dicts(connection, select(table)) for table in (cells, tokens)}
+        rest = {table: _dicts(connection, select(table).order_by(*table.primary_key)) for table in (cells, tokens)}
     with reaching(target.place), writing(target.engine) as connection:
-        for table, rows in rest.items():
-            add_missing(connection, table, rows, table.primary_key.columns.keys()[0])
+        add_missing(connection, tokens, rest[tokens], "id")
+        note_change(connection, [{name: row[name] for name in _CELL} for row in rest[cells]])
     return total
 
 

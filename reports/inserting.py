@@ -10,7 +10,7 @@ from sqlalchemy.dialects import sqlite
 from reports.packing import Packed, evidence, unpack
 from reports.tables import bodies, cells, records, results, runs
 
-__all__ = ["Kept", "add_missing", "insert_packed", "upsert_runs"]
+__all__ = ["Kept", "add_missing", "insert_packed", "note_change", "upsert_runs"]
 
 
 class Kept(StrEnum):
@@ -35,7 +35,7 @@ def insert_packed(connection: Connection, many: Sequence[Packed]) -> dict[str, K
     add_missing(connection, bodies, [{"address": packed.address, "body": packed.body} for packed in new], "address")
     found = [row for packed in new for row in packed.result_rows]
     add_missing(connection, results, found, "run")
-    add_missing(connection, cells, _cells_of(found), "service")
+    note_change(connection, _cells_of(found))
     old = {packed.run: packed for packed in ordered if packed.run not in fresh}
     return dict.fromkeys(fresh, Kept.STORED) | _compared(connection, old)
 
@@ -78,9 +78,29 @@ def upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
     connection.execute(statement.returning(runs.c.run), [dict(row) for row in rows])
 
 
+def note_change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Note cells, in the order of their keys, and that their runs have changed: what was computed of them is no more.
+
+    It is the last that a transaction does to them, because others that have runs of these cells wait for its end.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        key = ", ".join(cells.primary_key.columns.keys())
+        raised = f"ON CONFLICT ({key}) DO UPDATE SET changed = cells.changed + 1 RETURNING service"
+        _at_once(connection, cells, rows, raised)
+        return
+    statement = sqlite.insert(cells)
+    raised_here = statement.on_conflict_do_update(
+        index_elements=[*cells.primary_key.columns], set_={"changed": cells.c.changed + 1}
+    )
+    connection.execute(raised_here, [dict(row) for row in rows])
+
+
 def _cells_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    keys = {tuple(row[column.name] for column in cells.c) for row in rows if row["service"]}
-    return [dict(zip(cells.c.keys(), key, strict=True)) for key in sorted(keys)]
+    names = cells.primary_key.columns.keys()
+    keys = {tuple(row[name] for name in names) for row in rows if row["service"]}
+    return [dict(zip(names, key, strict=True)) for key in sorted(keys)]
 
 
 def _compared(connection: Connection, old: Mapping[str, Packed]) -> dict[str, Kept]:

@@ -1,7 +1,7 @@
 """What cells, services and trends are computed from: a few small rows a cell, however many runs the store holds."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Select, select
@@ -24,12 +24,13 @@ _FIELDS = [field.name for field in fields(RunSummary) if field.name not in ("fau
 
 @dataclass(frozen=True, order=True)
 class CellKey:
-    """One service x fault that ever ran, in one environment of one project."""
+    """One service x fault that ever ran, in one environment of one project; `changed` grows with its runs' changes."""
 
     service: str
     fault: str
     environment: str
     project: str
+    changed: int = field(default=0, compare=False)
 
 
 def cells_of(store: "Store", service: str = "", environment: str = "", project: str | None = None) -> list[CellKey]:

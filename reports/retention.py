@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from reports.connect import reaching, writing
 from reports.packing import unpack_bytes
 from reports.store import Store
-from reports.tables import answers, bodies, deliveries, records, results, rollups, runs
+from reports.tables import answers, bodies, cells, deliveries, records, results, rollups, runs
 from runner.model import clock
 
 __all__ = ["ROLLUP", "Ages", "Pruned", "prune", "rolled_up"]
@@ -158,4 +158,6 @@ def _drop_runs(connection: Connection, before: float) -> bool:
         connection.execute(delete(table).where(table.c.address.in_(addresses)))
     for table in (deliveries, results, records, runs):
         connection.execute(delete(table).where(table.c.run.in_(found)))
+    if found:
+        connection.execute(update(cells).values(changed=cells.c.changed + 1))
     return len(found) == _BATCH

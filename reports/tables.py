@@ -17,7 +17,7 @@ __all__ = [
     "tokens",
 ]
 
-REVISION = "0002"
+REVISION = "0003"
 
 metadata = MetaData()
 
@@ -111,6 +111,7 @@ cells = Table(
     Column("fault", String, primary_key=True),
     Column("environment", String, primary_key=True),
     Column("project", String, primary_key=True),
+    Column("changed", Integer, nullable=False, server_default="0"),
     comment="every service x fault that ever ran; it stays when its runs are pruned, and is then stale",
 )
 

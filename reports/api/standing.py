@@ -1,6 +1,6 @@
 """How services and their cells stand now, each number with what it rests on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -9,12 +9,11 @@ from fastapi import APIRouter, Path, Query, Response
 from reports.api.problems import FieldError, Problem
 from reports.api.reading import After, IfNoneMatch, Limit, answered, cursor, cursor_of, printable, visible
 from reports.api.service import Reads, Service, Serving
-from reports.cells import Cell, Key, cell
-from reports.history import RunSummary
+from reports.cells import Cell, Key
 from reports.portable import cell_data, service_data
-from reports.queries import DAYS, CellKey, cells_of, history, last_runs
-from reports.scored import current
-from reports.services import fleet
+from reports.queries import CellKey, cells_of
+from reports.services import Service as Scored
+from reports.services import services
 from reports.tokens import Token
 from runner.model import clock
 
@@ -39,11 +38,13 @@ def get_cells(
     """Every service x fault that ever ran, with its score where it has one."""
     printable(service=of, environment=environment)
     place = cursor_of(after, (str, str, str))
-    keys = sorted({_key(each) for each in cells_of(service.store, of, environment, visible(token))}, key=_order)
-    later = [key for key in keys if not place or _order(key) > place]
-    found = _cells(service, token, later[:limit])
-    following = cursor(*_order(later[limit - 1])) if len(later) > limit else None
-    return answered({"cells": [cell_data(found[key]) for key in later[:limit]], "next": following}, known)
+    ran = cells_of(service.store, of, environment, visible(token))
+    later = sorted({_order(each) for each in ran if not place or _order(each) > place})
+    page = set(later[:limit])
+    found = _cells(service, token, [each for each in ran if _order(each) in page])
+    told = [cell_data(found[Key(environment, name, fault)]) for name, fault, environment in later[:limit]]
+    following = cursor(*later[limit - 1]) if len(later) > limit else None
+    return answered({"cells": told, "next": following}, known)
 
 
 @router.get("/cells/{of}/{fault}")
@@ -52,10 +53,10 @@ def get_cell(
 ) -> Response:
     """One cell, with the runs it is computed from."""
     printable(of=of, fault=fault, environment=environment)
-    keys = [_key(each) for each in cells_of(service.store, of, environment, visible(token)) if each.fault == fault]
-    key = Key(_one_environment(keys), of, fault)
-    found = _cells(service, token, [key])[key]
-    return answered(cell_data(found, tracks=True), known)
+    ran = [each for each in cells_of(service.store, of, environment, visible(token)) if each.fault == fault]
+    place = _one_environment(each.environment for each in ran)
+    found = _cells(service, token, [each for each in ran if each.environment == place])
+    return answered(cell_data(found[Key(place, of, fault)], tracks=True), known)
 
 
 @router.get("/services")
@@ -70,9 +71,10 @@ def get_services(
     """Every service that was ever run or is declared, by name."""
     printable(environment=environment)
     place = cursor_of(after, (str, str))
-    names = {(each.service, each.environment) for each in cells_of(service.store, "", environment, visible(token))}
-    later = [name for name in sorted(names | _declared(service, token, environment)) if not place or name > place]
-    page = [_service(service, token, name, place) for name, place in later[:limit]]
+    ran = cells_of(service.store, "", environment, visible(token))
+    names = {(each.service, each.environment) for each in ran} | _declared(service, token, environment)
+    later = [name for name in sorted(names) if not place or name > place]
+    page = _services(service, token, ran, later[:limit])
     following = cursor(*later[limit - 1]) if len(later) > limit else None
     return answered({"services": page, "next": following}, known)
 
@@ -83,22 +85,19 @@ def get_service(
 ) -> Response:
     """One service: its score, and what each fault required of it counts."""
     printable(of=of, environment=environment)
-    keys = [_key(each) for each in cells_of(service.store, of, environment, visible(token))]
-    named = [Key(place, of, "") for name, place in _declared(service, token, environment) if name == of]
-    return answered(_service(service, token, of, _one_environment([*keys, *named])), known)
+    ran = cells_of(service.store, of, environment, visible(token))
+    named = [place for name, place in _declared(service, token, environment) if name == of]
+    place = _one_environment([*(each.environment for each in ran), *named])
+    return answered(_services(service, token, ran, [(of, place)])[0], known)
 
 
-def _key(cell: CellKey) -> Key:
-    return Key(cell.environment, cell.service, cell.fault)
+def _order(cell: CellKey) -> tuple[str, str, str]:
+    return cell.service, cell.fault, cell.environment
 
 
-def _order(key: Key) -> tuple[str, str, str]:
-    return key.service, key.fault, key.environment
-
-
-def _one_environment(keys: Iterable[Key]) -> str:
+def _one_environment(places: Iterable[str]) -> str:
     """Return the environment meant; raises Problem where there is none, or several and none was named."""
-    found = sorted({key.environment for key in keys})
+    found = sorted(set(places))
     if not found:
         raise Problem(HTTPStatus.NOT_FOUND, "never-run", "Nothing of that name ever ran. GET /api/v1/cells lists all.")
     if len(found) > 1:
@@ -119,28 +118,19 @@ def _declared(service: Service, token: Token | None, environment: str) -> set[tu
     return {(name, place) for place, names in said if environment in ("", place) for name in names}
 
 
-def _cells(service: Service, token: Token | None, keys: Iterable[Key]) -> dict[Key, Cell]:
-    """Return cells as they are now; one with nothing valid within the window still says when it last was."""
-    now, project = clock(), visible(token)
-    runs: dict[Key, list[RunSummary]] = {key: [] for key in keys}
-    for name in sorted({key.service for key in runs}):
-        faults = sorted({key.fault for key in runs if key.service == name})
-        for run in history(service.store, now - DAYS * 86400, name, faults, project=project):
-            for fault in run.faults:
-                runs.get(Key(run.environment, name, fault), []).append(run)
-    for key, found in runs.items():
-        if not any(run.valid for run in found):
-            found.extend(last_runs(service.store, CellKey(*_order(key), ""), project, valid=True))
-        if not found:
-            found.extend(last_runs(service.store, CellKey(*_order(key), ""), project))
-    by_formula = {key: [current(service.store, run) for run in found] for key, found in runs.items()}
-    return {key: cell(key, found, now) for key, found in by_formula.items()}
+def _cells(service: Service, token: Token | None, ran: Iterable[CellKey]) -> dict[Key, Cell]:
+    return service.standings.cells(ran, visible(token), clock())
 
 
-def _service(service: Service, token: Token | None, name: str, environment: str) -> dict[str, Any]:
-    keys = [_key(each) for each in cells_of(service.store, name, environment, visible(token))]
-    declared = service.settings.declared.get(environment, {}) if visible(token) is None else {}
-    mine = {name: declared[name]} if name in declared else {}
-    found = fleet(_cells(service, token, keys), mine, environment)
-    scored = next(each for each in found.services if each.name == name)
-    return service_data(scored)
+def _services(
+    service: Service, token: Token | None, ran: Iterable[CellKey], wanted: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """Return services by name and environment, of the cells that ran and as they are declared."""
+    chosen = set(wanted)
+    found = _cells(service, token, [each for each in ran if (each.service, each.environment) in chosen])
+    scored: dict[tuple[str, str], Scored] = {}
+    for place in {place for _, place in wanted}:
+        declared = service.settings.declared.get(place, {}) if visible(token) is None else {}
+        mine = {name: said for name, said in declared.items() if (name, place) in chosen}
+        scored |= {(each.name, place): each for each in services(found, mine, place)}
+    return [service_data(scored[name]) for name in wanted]

@@ -1,0 +1,114 @@
+"""Cells kept in memory: always as the store has them, and read again only where something changed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from reports.api.standings import Standings
+from reports.cells import DAY, WINDOW, Key
+from reports.copying import copy
+from reports.packing import pack
+from reports.portable import cell_data
+from reports.queries import cells_of
+from reports.retention import Ages, prune
+from reports.store import Store, open_store
+from runner.model import clock
+from tests.reports._records import START, bad_at, fault, record, series
+
+DNS, ETCD = Key("lab", "payment", "network-dns"), Key("lab", "payment", "etcd-latency")
+NOW = START + 10 * DAY
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Store]:
+    with open_store(url) as opened:
+        opened.keep(record(run="a", faults=(fault(), fault(name="etcd-latency"))))
+        opened.keep(record(run="b", started=START + DAY))
+        yield opened
+
+
+@contextmanager
+def asked(store: Store) -> Iterator[list[Any]]:
+    """Collect which faults' runs the store is asked for."""
+    found: list[Any] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "FROM results" in statement:
+            values = parameters.values() if isinstance(parameters, dict) else parameters
+            found.append(sorted(str(each) for each in values if str(each) in (DNS.fault, ETCD.fault)))
+
+    event.listen(store.engine, "before_cursor_execute", note)
+    yield found
+    event.remove(store.engine, "before_cursor_execute", note)
+
+
+def runs(standings: Standings, store: Store, now: float = NOW, project: str | None = None) -> dict[str, int]:
+    """Return how many valid runs each cell has, and see that one that remembers nothing says the same of all."""
+    ran = cells_of(store, project=project)
+    found = standings.cells(ran, project, now)
+    anew = Standings(store).cells(ran, project, now)
+    assert [cell_data(cell, tracks=True) for cell in found.values()] == [
+        cell_data(cell, tracks=True) for cell in anew.values()
+    ]
+    return {key.fault: cell.valid for key, cell in found.items()}
+
+
+def test_what_did_not_change_is_not_read_again(store: Store) -> None:
+    standings = Standings(store)
+    with asked(store) as first:
+        one = standings.cells(cells_of(store), None, NOW)
+    with asked(store) as second:
+        again = standings.cells(cells_of(store), None, NOW + 60)
+    assert (first, second) == ([["etcd-latency", "network-dns"]], [])
+    assert one[DNS] is again[DNS]
+
+
+def test_what_another_process_stores_is_seen_at_once_and_only_that_cell_is_read(store: Store, url: str) -> None:
+    standings = Standings(store)
+    assert runs(standings, store) == {"network-dns": 2, "etcd-latency": 1}
+    with open_store(url) as theirs:
+        theirs.keep(record(run="c", started=START + 2 * DAY, series=(series(bad_at(*range(62, 100))),)))
+    with asked(store) as found:
+        standings.cells(cells_of(store), None, NOW)
+    assert found == [["network-dns"]]
+    assert runs(standings, store) == {"network-dns": 3, "etcd-latency": 1}
+
+
+def test_a_run_leaves_with_the_window_and_one_of_tomorrow_comes_with_its_time(store: Store) -> None:
+    standings = Standings(store)
+    store.keep(record(run="tomorrow", started=NOW + DAY))
+    for now, valid in ((NOW, 2), (NOW + DAY, 3), (START + WINDOW, 3), (START + WINDOW + 1, 2), (NOW + WINDOW, 1)):
+        assert runs(standings, store, now)["network-dns"] == valid, now
+
+
+def test_projects_are_kept_apart(store: Store) -> None:
+    standings = Standings(store)
+    store.keep_packed([pack(record(run="blue", started=START + DAY), "blue")])
+    assert runs(standings, store)["network-dns"] == 3
+    assert runs(standings, store, project="blue") == {"network-dns": 1}
+    assert runs(standings, store, project="")["network-dns"] == 2
+    store.keep_packed([pack(record(run="blue-2", started=START + DAY), "blue")])
+    assert runs(standings, store)["network-dns"] == 4
+    assert runs(standings, store, project="blue") == {"network-dns": 2}
+
+
+def test_copied_runs_are_a_change(store: Store, tmp_path: Any) -> None:
+    standings = Standings(store)
+    runs(standings, store)
+    with open_store(f"sqlite:///{tmp_path}/other.db") as other:
+        other.keep(record(run="theirs", started=START + 3 * DAY))
+        copy(other, store)
+    assert runs(standings, store) == {"network-dns": 3, "etcd-latency": 1}
+
+
+def test_pruned_runs_are_a_change(url: str) -> None:
+    now = clock()
+    with open_store(url) as store:
+        store.keep_packed([pack(record(run=f"r{days}", started=now - days * DAY)) for days in (1, 3)])
+        standings = Standings(store)
+        assert runs(standings, store, now) == {"network-dns": 2}
+        prune(store, Ages(samples=2 * DAY, rollups=2 * DAY, verdicts=2 * DAY))
+        assert runs(standings, store, now) == {"network-dns": 1}
