@@ -1,27 +1,20 @@
-"""What all faults network-* share: whom they are about, how packets are caught, and who shows that they are.
-
-Packets are caught by nft at an interface of the target while a set element lives. Those that are to be late or lost
-are forwarded to links of the fault's own, whose root qdisc does it. So nobody's qdisc is replaced, and when the kernel
-removes the element, nothing is caught any more.
-"""
+"""What all faults network-* share: whom they are about, which packets are caught, and who shows that they are."""
 
 import ipaddress
-import json
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
-from actions import _tc, _traffic
+from actions import _diversion, _traffic
+from actions._diversion import Diversion, routes
 from actions._traffic import ANY, Range, Traffic
-from runner import tables
 from runner.addresses import addresses
-from runner.errors import ChaosctlError, CommandFailed, Inconclusive, Missing, Refused, UsageError
-from runner.fault import Fault
-from runner.model import Command, EndsBy, ProbeCall, Steps, clock, format_duration
+from runner.errors import ChaosctlError, Inconclusive, UsageError
+from runner.fault import Fault, Try
+from runner.model import EndsBy, ProbeCall, Steps, format_duration
 from runner.sequential import ShareTest
 from runner.targets import Target
 
@@ -30,8 +23,6 @@ __all__ = ["NetworkFault", "refuse_rare"]
 _DIRECTIONS = {"out": ("out",), "in": ("in",), "both": ("out", "in")}
 _EXCHANGES_A_SECOND = 250
 _LONGEST_LOOK = 10.0
-_TRYING = 60.0
-"""Seconds that each try may take: the first of its kind may load modules from a slow disk."""
 
 _FROM = {
     "out": "packets from {who} to {them}",
@@ -58,6 +49,14 @@ class NetworkFault(Fault):
 
     ends_by: ClassVar = EndsBy.KERNEL
     needs: ClassVar[tuple[str, ...]] = ("nft", "tc", "ip", "unshare", "CAP_NET_ADMIN", "CAP_SYS_ADMIN")
+
+    kind: ClassVar[str] = "netem delay 1ms"
+    """A qdisc of the kind that does it; nothing where packets are dropped."""
+
+    @classmethod
+    def tries(cls) -> tuple[Try, ...]:
+        """Return what shows whether a kernel catches packets and has such links."""
+        return _diversion.tries(cls.kind)
 
     def __post_init__(self) -> None:
         """Refuse what nobody can answer; raises UsageError."""
@@ -122,24 +121,9 @@ class NetworkFault(Fault):
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return the table and links; raises Missing where the kernel has not what it takes, UsageError, Refused."""
         self.refuse(seconds)
-        interfaces = self._interfaces(at)
-        directions = _DIRECTIONS[self.direction]
-        linked = bool(self.qdisc)
-        self._try(at)
-        for interface in interfaces if linked and "out" in directions else ():
-            _refuse_filters(at, interface)
-        said = tables.comment(self.name, clock() + seconds, linked)
-        acts = _tc.forward(fault_id, directions) if linked else dict.fromkeys(directions, "drop")
-        links = (_tc.add_links(fault_id, directions), _tc.hold(fault_id, directions, self.qdisc)) if linked else ()
-        armed = _traffic.arm(fault_id, self._traffic(at), interfaces, acts, seconds)
-        return Steps(
-            inject=(_traffic.begin(fault_id, said), *links, armed),
-            undo=tables.removal(fault_id, "netdev", linked),
-            checks=tables.checks(fault_id, "netdev", linked),
-            count=tables.count(fault_id, "netdev"),
-            drains=self.drains,
-            notes=tuple(self._notes(interfaces)),
-        )
+        interfaces, directions = self._interfaces(at), _DIRECTIONS[self.direction]
+        made = Diversion(self.name, at, (self._traffic(at),), interfaces, directions, self.qdisc, self.drains)
+        return made.steps(fault_id, seconds, self._notes(interfaces))
 
     def _notes(self, interfaces: Iterable[str]) -> Iterator[str]:
         yield f"Packets count where they pass {' and '.join(interfaces)}; how addresses find each other is left alone."
@@ -219,37 +203,7 @@ class NetworkFault(Fault):
 
     def _routes(self, at: Target) -> Iterator[str]:
         singles = [address for name in self._single() for address in self._addresses(at, name)]
-        for address in dict.fromkeys([*self._witnesses(at)[0], *singles]):
-            try:
-                yield from (str(route["dev"]) for route in json.loads(at.run(_route(address))))
-            except CommandFailed:
-                continue  # no route to that one; there may be to others
-
-    def _try(self, at: Target) -> None:
-        """Try on the target's own kernel what the fault needs, where nothing is left of it; raises Missing."""
-        key = at.identity().split()[0], self.qdisc
-        if key in _TRIED:
-            return
-        tries = [_traffic.try_rules('fwd to "lo"' if self.qdisc else "drop")]
-        if self.qdisc:
-            with suppress(ChaosctlError):  # not to be had everywhere, nor needed
-                at.run(_tc.load_ifb())
-            tries += _tc.tries(self.qdisc)
-        for needed in tries:
-            try:
-                at.run(needed.command, timeout=_TRYING)
-            except CommandFailed as error:
-                if not isinstance(error.status, int):
-                    raise
-                raise Missing(
-                    f"{self.name} cannot be had at {at.name}: its kernel has no {needed.what}, or its tools do not know"
-                    f" it. {error.message}",
-                    needed.fix,
-                ) from error
-        _TRIED.add(key)
-
-
-_TRIED: set[tuple[str, str]] = set()
+        return routes(at, [*self._witnesses(at)[0], *singles])
 
 
 def refuse_rare(share: float, seconds: float, correlation: float = 0.0) -> None:
@@ -270,23 +224,5 @@ def refuse_rare(share: float, seconds: float, correlation: float = 0.0) -> None:
         )
 
 
-def _refuse_filters(at: Target, interface: str) -> None:
-    """Raise Refused where somebody's tc filters act on what leaves: packets that come back from a link pass them by.
-
-    Filters of kind bpf act in another way, which is not passed by.
-    """
-    listed = json.loads(at.run(_tc.filters(interface)) or "[]")
-    if acting := [each for each in listed if each["kind"] != "bpf" and each.get("options", {}).get("actions")]:
-        raise Refused(
-            f"{interface} at {at.name} has a tc filter ({acting[0]['kind']}, pref {acting[0]['pref']}) with actions for"
-            " what leaves it. Packets that this fault holds back would pass it by, and somebody wants it to act.",
-            f"`tc filter show dev {interface} egress` shows it. Choose another --interface, or --direction=in.",
-        )
-
-
 def _way(address: str, protocol: str, port: int) -> dict[str, Any]:
     return {"address": address, "protocol": protocol, "port": 0 if protocol == "icmp" else port}
-
-
-def _route(address: str) -> Command:
-    return Command(("ip", "-json", "route", "get", address))

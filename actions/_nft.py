@@ -1,26 +1,17 @@
 """Rule text for nft: pure functions that return text and commands, and touch nothing."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from runner.model import Command
 from runner.tables import table
 
-__all__ = ["SCRATCH", "Try", "dry", "load", "match_bytes", "ruleset", "timeout"]
+__all__ = ["SCRATCH", "dry", "load", "match_bytes", "ruleset", "timeout"]
 
 SCRATCH = "unshare", "--net"
 """Runs what follows in a network namespace of its own, which ends with it."""
 
 _PIECE = 16
 _FARTHEST = 255
-
-
-class Try(NamedTuple):
-    """A command that fails where something cannot be had and leaves nothing behind; `fix` says what to do then."""
-
-    what: str
-    command: Command
-    fix: str
 
 
 def timeout(seconds: float) -> str:

@@ -6,11 +6,23 @@ puts them back to where they were, as though nothing had happened. So the interf
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from actions._nft import SCRATCH, Try
+from actions._nft import SCRATCH
 from runner import tables
+from runner.fault import Try
 from runner.model import Command
 
-__all__ = ["ANYTHING", "add_links", "filters", "forward", "hold", "load_ifb", "microseconds", "tries"]
+__all__ = [
+    "ANYTHING",
+    "add_links",
+    "delay",
+    "filters",
+    "forward",
+    "hold",
+    "in_order",
+    "load_ifb",
+    "microseconds",
+    "tries",
+]
 
 ANYTHING = 100_000
 """How many packets netem may hold: its own limit of 1000 drops what a delay of 100 ms holds above 10,000 a second."""
@@ -24,6 +36,24 @@ _MODULES = "On Debian it comes with linux-image-amd64, on Fedora and RHEL with k
 def microseconds(seconds: float) -> str:
     """Return a time as tc writes it."""
     return f"{round(seconds * 1e6)}us"
+
+
+def in_order(qdisc: str) -> str:
+    """Return a netem whose packets never overtake each other, however late: with a rate, none leaves before the last.
+
+    The rate is none that anybody would notice.
+    """
+    return f"{qdisc} rate 100gbit"
+
+
+def delay(seconds: float, jitter: float = 0.0, correlation: float = 0.0, distribution: str = "uniform") -> str:
+    """Return the netem that delays packets; `jitter` (seconds) to either side, `correlation` in percent."""
+    parts = [f"netem limit {ANYTHING} delay {microseconds(seconds)}"]
+    if jitter:
+        parts.append(f"{microseconds(jitter)} {correlation:g}%")
+    if distribution != "uniform":
+        parts.append(f"distribution {distribution}")
+    return " ".join(parts)
 
 
 def add_links(fault_id: str, directions: Iterable[str]) -> Command:

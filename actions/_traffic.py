@@ -9,12 +9,26 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from actions._nft import SCRATCH, Try, timeout
+from actions._nft import SCRATCH, timeout
 from runner import tables
 from runner.errors import UsageError
+from runner.fault import Try
 from runner.model import PROBE_ECHO_ID, PROBE_PORTS, Command
 
-__all__ = ["ANY", "Range", "Traffic", "arm", "begin", "endpoint", "host", "port", "split", "targets", "try_rules"]
+__all__ = [
+    "ANY",
+    "Range",
+    "Traffic",
+    "arm",
+    "begin",
+    "endpoint",
+    "host",
+    "open_window",
+    "port",
+    "split",
+    "targets",
+    "try_rules",
+]
 
 ANY = "any"
 
@@ -51,8 +65,7 @@ class Traffic:
         """Yield the matches of nft that find them, for each family of addresses."""
         side, port, _ = _EITHER_END[direction]
         for family, version, icmp in (("ip", 4, "icmp"), ("ip6", 6, "icmpv6")):
-            ranges = [str(network) for network in self.ranges if network.version == version]
-            if ranges:
+            if ranges := _collapsed(self.ranges, version):
                 end = f"{family} {side} {{ {', '.join(ranges)} }}"
                 yield " ".join(part for part in (end, self._transport(port, icmp)) if part)
 
@@ -63,6 +76,15 @@ class Traffic:
             return "" if self.protocol == "any" else f"meta l4proto {self.protocol}"
         transports = "tcp, udp" if self.protocol == "any" else self.protocol
         return f"meta l4proto {{ {transports} }} th {port} {self.port}"
+
+
+def _collapsed(ranges: Iterable[Range], version: int) -> list[str]:
+    """Return the ranges of one family without those that lie in others, which nft takes for a contradiction."""
+    if version == 4:
+        older = (each for each in ranges if isinstance(each, ipaddress.IPv4Network))
+        return [str(each) for each in ipaddress.collapse_addresses(older)]
+    newer = (each for each in ranges if isinstance(each, ipaddress.IPv6Network))
+    return [str(each) for each in ipaddress.collapse_addresses(newer)]
 
 
 def targets(written: object) -> str:
@@ -126,26 +148,47 @@ def begin(fault_id: str, said: str) -> Command:
 
 
 def arm(
-    fault_id: str, traffic: Traffic, interfaces: Sequence[str], actions: Mapping[str, str], seconds: float
+    fault_id: str,
+    traffic: Iterable[Traffic],
+    interfaces: Sequence[str],
+    actions: Mapping[str, str],
+    seconds: float,
+    windows: bool = False,
 ) -> Command:
-    """Return the command that lets the fault act, in one transaction; `actions` says what is done in each direction."""
-    name, lasts = f"netdev {tables.table(fault_id)}", timeout(seconds)
-    lines = [f"table {name} {{"]
+    """Return the command that lets the fault act, in one transaction; `actions` says what is done in each direction.
+
+    With `windows` it acts only while a window is open, besides.
+    """
+    name = f"netdev {tables.table(fault_id)}"
+    lines = [f"table {name} {{", *(["set held { type ether_type; flags timeout; }"] if windows else [])]
     for direction, action in actions.items():
-        lines += _chains(direction, traffic, interfaces, action)
-    lines += ["}", f"add element {name} armed {{ ip timeout {lasts}, ip6 timeout {lasts} }}"]
+        matches = [match for each in traffic for match in each.matches(direction)]
+        lines += _chains(direction, matches, interfaces, action, "@armed meta protocol @held" if windows else "@armed")
+    lines += ["}", _add(fault_id, "armed", seconds)]
     return Command(("nft", "-f", "-"), "\n".join(lines) + "\n")
+
+
+def open_window(fault_id: str, seconds: float) -> Command:
+    """Return the command that lets a fault with windows act for so long; the kernel closes the window."""
+    return Command(("nft", "-f", "-"), _add(fault_id, "held", seconds) + "\n")
+
+
+def _add(fault_id: str, name: str, seconds: float) -> str:
+    elements = ", ".join(f"{kind} timeout {timeout(seconds)}" for kind in ("ip", "ip6"))
+    return f"add element netdev {tables.table(fault_id)} {name} {{ {elements} }}"
 
 
 def try_rules(action: str) -> Try:
     """Return what shows whether the target can have such rules."""
     traffic = Traffic((ipaddress.ip_network("127.0.0.1"),), 9, ANY)
-    begun, armed = begin("scratch", "scratch"), arm("scratch", traffic, ("lo",), {"out": action, "in": action}, 1.0)
+    begun, armed = begin("scratch", "scratch"), arm("scratch", [traffic], ("lo",), {"out": action, "in": action}, 1.0)
     command = Command((*SCRATCH, *begun.argv), begun.stdin + armed.stdin)
     return Try("nft rules for what leaves an interface", command, "Linux 5.17 with nft 1.0.1 has them.")
 
 
-def _chains(direction: str, traffic: Traffic, interfaces: Iterable[str], action: str) -> Iterator[str]:
+def _chains(
+    direction: str, matches: Iterable[str], interfaces: Iterable[str], action: str, while_in: str
+) -> Iterator[str]:
     """Yield the chains of one direction; how addresses find each other (ARP, neighbour discovery) is left alone."""
     hook = {"out": "egress", "in": "ingress"}[direction]
     devices = ", ".join(f'"{interface}"' for interface in interfaces)
@@ -154,7 +197,7 @@ def _chains(direction: str, traffic: Traffic, interfaces: Iterable[str], action:
     yield f"chain {direction} {{"
     yield f"type filter hook {hook} devices = {{ {devices} }} priority {_PRIORITY}; policy accept;"
     yield f"icmpv6 type {{ {_NEIGHBOURS} }} accept"
-    yield from (f"meta protocol @armed {match} goto caught_{direction}" for match in traffic.matches(direction))
+    yield from (f"meta protocol {while_in} {match} goto caught_{direction}" for match in matches)
     yield "}"
 
 

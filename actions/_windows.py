@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.model import format_duration
+
 __all__ = ["Windows", "quantile"]
 
 _PERIODS = 10
@@ -59,6 +61,20 @@ class Windows:
             return 0.0
         error = self.latency - quantile(measured, self.share)
         return _within(error * periods / left, _OWED * self.latency)
+
+    def too_short(self, seconds: float) -> tuple[str, str]:
+        """Return why a time is too short, and what could be had in it."""
+        latency, share = self.reachable(seconds)
+        percentile = f"{100 * self.share:g}"
+        could = [f"--latency={1000 * latency:.0f}ms with --percentile={percentile}"] * (latency >= 0.02)
+        could += [f"--latency={1000 * self.latency:.0f}ms with --percentile={100 * share:g}"] * (share > 0)
+        return (
+            f"{format_duration(seconds)} is too short for {format_duration(self.latency)} at the {percentile}th "
+            f"percentile: that takes ten periods of {format_duration(self.shortest_period)}, "
+            f"{format_duration(self.shortest)} in all.",
+            f"Let it last --duration={format_duration(-(-self.shortest // 1))}"
+            + (f", or ask for what can be had in that time: {' or '.join(could)}." if could else "."),
+        )
 
     def reachable(self, seconds: float) -> tuple[float, float]:
         """Return the latency that this share reaches in that time, and the share that this latency does; 0 is none."""

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar
 
 from runner import cgroups, guarding, processes
 from runner.errors import CommandFailed, Missing
-from runner.fault import Fault
+from runner.fault import Fault, Try
 from runner.lifecycle import action
 from runner.model import Command, EndsBy, ProbeCall, Steps, format_size
 from runner.parameters import Size
@@ -18,6 +18,10 @@ from runner.targets import Target
 
 __all__ = ["DiskSlow", "disk_slow"]
 
+_FIX = (
+    "It needs cgroup version 2 with the io controller, in a cgroup below the root: boot with "
+    "systemd.unified_cgroup_hierarchy=1, and let the service have IOAccounting=yes."
+)
 _FREE = "rbps=max wbps=max riops=max wiops=max"
 
 
@@ -34,6 +38,12 @@ class DiskSlow(Fault):
     ends_by: ClassVar = EndsBy.GUARDIAN
     mechanism: ClassVar = "io.max of the target's cgroup (version 2), written back by a guardian"
     needs: ClassVar = ("python3", "ps", "findmnt")
+
+    @classmethod
+    def tries(cls) -> tuple[Try, ...]:
+        """Return what shows whether cgroups have io.max."""
+        places = (f"/sys/fs/cgroup/{place}cgroup.controllers" for place in ("", "unified/"))
+        return (Try("io.max for cgroups", Command(("grep", "--quiet", "--word-regexp", "io", *places)), _FIX),)
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
@@ -68,8 +78,7 @@ class DiskSlow(Fault):
             raise Missing(
                 f"disk-slow cannot be had at {at.name}: the cgroup of {self.process} has no io.max "
                 f"({place or 'there is no cgroup version 2'}).",
-                "It needs cgroup version 2 with the io controller, in a cgroup below the root: boot with "
-                "systemd.unified_cgroup_hierarchy=1, and let the service have IOAccounting=yes.",
+                _FIX,
             ) from error
         return place
 

@@ -6,17 +6,22 @@ takes that much longer. Heals: each window by itself, and all of it at the deadl
 elements that its rules need. Traffic between etcd's members is not touched.
 """
 
+import ipaddress
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from actions import _nft
+from actions import _nft, _tc
+from actions._diversion import Diversion, routes, tries
+from actions._traffic import Traffic, open_window
 from actions._windows import Windows
 from runner import tables
+from runner.addresses import addresses
 from runner.config import Environment
-from runner.errors import Missing, Refused, UsageError
-from runner.fault import Fault, Stage
+from runner.errors import Inconclusive, Missing, Refused, UsageError
+from runner.fault import Fault, Stage, Try
 from runner.lifecycle import action
 from runner.model import PROBE_PORTS, Command, EndsBy, Look, ProbeCall, Steps, clock, format_duration
 from runner.parameters import Duration, Percent
@@ -25,6 +30,7 @@ from runner.targets import Target
 __all__ = ["EtcdLatency", "etcd_latency"]
 
 _LOCAL = "http://127.0.0.1:2379"
+_LOOPBACK_RANGES = "127.0.0.0/8", "::1/128"
 _PEER_PORT = 2380
 _ELECTION_TIMEOUT = 1.0
 """What etcd has where nobody changed it; it does not tell."""
@@ -63,15 +69,24 @@ class EtcdLatency(Fault):
 
     name: ClassVar = "etcd-latency"
     ends_by: ClassVar = EndsBy.KERNEL
-    mechanism: ClassVar = "nft: packets to etcd's client port held back while set elements live, in windows"
+    mechanism: ClassVar = (
+        "nft: packets to etcd's client port held back while set elements live, in windows; without --percentile, "
+        "delayed by netem on a link of its own"
+    )
     needs: ClassVar = ("nft", "CAP_NET_ADMIN")
+
+    @classmethod
+    def tries(cls) -> tuple[Try, ...]:
+        """Return what shows whether a kernel can delay every request."""
+        return tuple(replace(each, only="without --percentile") for each in tries(_tc.delay(0.001)))
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
         latency = format_duration(self.latency)
         if self.percentile:
             return f"writes of {who} to etcd have a P{self.percentile:g} of {latency}"
-        return f"{who} gets every answer of etcd {latency} later"
+        varying = f", give or take {format_duration(self.jitter)}" if self.jitter else ""
+        return f"{who} gets every answer of etcd {latency} later{varying}"
 
     def settled(self, environment: Environment | None) -> "EtcdLatency":
         """Return it with the environment's etcd, unless another was named."""
@@ -105,13 +120,15 @@ class EtcdLatency(Fault):
             )
         if not self.percentile and self.engine == "window":
             raise UsageError("Windows make a percentile, and none was said.", "Add --percentile=99.")
-        if self.percentile and (self.jitter or self.correlation):
+        self._refuse_variation()
+        least = 1 + 3 * (self.latency + self.jitter)
+        if not self.percentile and seconds < least:
             raise UsageError(
-                "--jitter and --correlation vary the delay of every request; a percentile has none of it.",
-                "Leave them out, or --percentile.",
+                f"A latency of {format_duration(self.latency)} does not show within {format_duration(seconds)}.",
+                f"Ask for a duration of at least {format_duration(math.ceil(least))}.",
             )
         if self.percentile and seconds < self._windows.shortest - 0.001:
-            raise UsageError(*_too_short(self._windows, seconds))
+            raise UsageError(*self._windows.too_short(seconds))
         if self._longest_silence(seconds) >= 0.8 * _KEEPALIVE and not self.force:
             raise Refused(
                 f"A connection to etcd would be silent for {format_duration(self._longest_silence(seconds))}, and the "
@@ -119,6 +136,17 @@ class EtcdLatency(Fault):
                 "it would meet broken connections instead of late answers.",
                 "Ask for less latency, or a higher percentile; --force does it all the same.",
             )
+
+    def _refuse_variation(self) -> None:
+        if self.percentile and (self.jitter or self.correlation):
+            raise UsageError(
+                "--jitter and --correlation vary the delay of every request; a percentile has none of it.",
+                "Leave them out, or --percentile.",
+            )
+        if self.jitter > self.latency:
+            raise UsageError("--jitter is larger than --latency.", "No answer can come before it was asked for.")
+        if self.correlation and not self.jitter:
+            raise UsageError("--correlation is about the jitter.", "Add --jitter=TIME.")
 
     def heed(self, before: Look) -> None:
         """Refuse to slow down what has no quorum, and members that speak to each other over the same port."""
@@ -147,6 +175,7 @@ class EtcdLatency(Fault):
             "endpoints": self.endpoint.split(","),
             "latency": self.latency,
             "share": self.percentile / 100,
+            "jitter": self.jitter,
             "files": {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file},
         }
         # A first window may be over before anybody can look: the cluster's own ledger waits for it too.
@@ -156,12 +185,9 @@ class EtcdLatency(Fault):
         return ProbeCall(watch, arguments, stays=True, patience=patience, here=at_a_node)
 
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
-        """Return the rules that hold requests back while a window is open; raises Missing without netem."""
-        if not self.percentile or self.engine == "netem":
-            raise Missing(
-                f"The kernel at {at.name} has no netem, which delays every request.",
-                "Ask for a percentile, which windows make without it: --percentile=99.",
-            )
+        """Return the rules that hold requests back, and for netem its link; raises Missing, Refused, Inconclusive."""
+        if self._by_netem:
+            return self._diverted(at, fault_id, seconds)
         comment = tables.comment(self.name, clock() + seconds)
         return Steps(
             inject=(_nft.load(_nft.ruleset(fault_id, comment, self._rules(seconds))),),
@@ -171,8 +197,39 @@ class EtcdLatency(Fault):
             notes=tuple(self._notes(seconds)),
         )
 
+    @property
+    def _by_netem(self) -> bool:
+        """Whether netem delays requests: always where all are late, and for a percentile where it was asked for."""
+        return not self.percentile or self.engine == "netem"
+
+    def _diverted(self, at: Target, fault_id: str, seconds: float) -> Steps:
+        hosts = [urlsplit(url).hostname or "" for url in self.endpoint.split(",")]
+        found = [each for host in hosts for each in addresses(at, "127.0.0.1" if host == "localhost" else host)]
+        if not (interfaces := tuple(dict.fromkeys(routes(at, found)))):
+            raise Inconclusive(f"{at.name} has no route to {self.endpoint}.", "Nothing was touched. See `ip route`.")
+        # An etcd here has the loopback's addresses too, and other clients of it may use those.
+        ranges = tuple(map(ipaddress.ip_network, (*found, *(_LOOPBACK_RANGES if "lo" in interfaces else ()))))
+        made = Diversion(
+            fault=self.name,
+            at=at,
+            traffic=tuple(Traffic(ranges, port, "tcp") for port in sorted(self._ports)),
+            interfaces=interfaces,
+            directions=("out",),
+            qdisc=_tc.in_order(_tc.delay(self.latency, self.jitter, self.correlation)),
+            drains=self.latency + self.jitter,
+            windows=bool(self.percentile),
+        )
+        try:
+            return made.steps(fault_id, seconds, self._notes(seconds))
+        except Missing as missing:
+            if not self.percentile:
+                missing.fix += " Or ask for a percentile, which windows make without netem: --percentile=99."
+            raise
+
     def act(self, stage: Stage) -> None:
         """Open a window in every period, and correct its width by what the writer measured so far."""
+        if not self.percentile:
+            return
         seconds, windows = stage.deadline - stage.committed, self._windows
         total = windows.number(seconds)
         period = seconds / total
@@ -204,6 +261,8 @@ class EtcdLatency(Fault):
         return self._windows.width(period)
 
     def _window(self, fault_id: str, width: float) -> Command:
+        if self._by_netem:
+            return open_window(fault_id, width)
         elements = ", ".join(f"{port} timeout {_nft.timeout(width)}" for port in sorted(self._ports))
         return Command(("nft", "-f", "-"), f"add element inet {tables.table(fault_id)} held {{ {elements} }}\n")
 
@@ -221,29 +280,18 @@ class EtcdLatency(Fault):
         yield from ("tcp dport @armed tcp dport @held tcp flags & syn == 0 jump hold", "}")
 
     def _notes(self, seconds: float) -> Iterator[str]:
+        if not self.percentile:
+            yield "Engine: netem. Every request to etcd is delayed, reads, watches and new connections included."
+            return
         number = self._windows.number(seconds)
         width, period = self._windows.width(seconds / number), seconds / number
+        how = "delayed by netem" if self._by_netem else "held back"
         yield (
-            f"Engine: window. {number} times, every {format_duration(period)}, all requests are held back for about "
-            f"{format_duration(width)}: a burst stall, reads and watches included."
+            f"Engine: {'netem' if self._by_netem else 'window'}. {number} times, every {format_duration(period)}, all "
+            f"requests are {how} for about {format_duration(width)}: a burst stall, reads and watches included."
         )
         if width > 2:
             yield "The API server's readiness check of etcd gives up after 2s: /readyz fails in every window."
-
-
-def _too_short(windows: Windows, seconds: float) -> tuple[str, str]:
-    """Return why a time is too short, and what could be had in it."""
-    latency, share = windows.reachable(seconds)
-    percentile = f"{100 * windows.share:g}"
-    could = [f"--latency={1000 * latency:.0f}ms with --percentile={percentile}"] * (latency >= 0.02)
-    could += [f"--latency={1000 * windows.latency:.0f}ms with --percentile={100 * share:g}"] * (share > 0)
-    return (
-        f"{format_duration(seconds)} is too short for {format_duration(windows.latency)} at the {percentile}th "
-        f"percentile: that takes ten periods of {format_duration(windows.shortest_period)}, "
-        f"{format_duration(windows.shortest)} in all.",
-        f"Let it last --duration={format_duration(-(-windows.shortest // 1))}"
-        + (f", or ask for what can be had in that time: {' or '.join(could)}." if could else "."),
-    )
 
 
 etcd_latency = action(EtcdLatency)

@@ -49,12 +49,7 @@ class NetworkDelay(NetworkFault):
     @property
     def qdisc(self) -> str:
         """What is done to the packets."""
-        parts = [f"netem limit {_tc.ANYTHING} delay {_tc.microseconds(self.delay)}"]
-        if self.jitter:
-            parts.append(f"{_tc.microseconds(self.jitter)} {self.correlation:g}%")
-        if self.distribution != "uniform":
-            parts.append(f"distribution {self.distribution}")
-        return " ".join(parts)
+        return _tc.delay(self.delay, self.jitter, self.correlation, self.distribution)
 
     @property
     def drains(self) -> float:

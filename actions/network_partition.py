@@ -22,6 +22,7 @@ class NetworkPartition(NetworkFault):
 
     name: ClassVar = "network-partition"
     mechanism: ClassVar = "nft at the interface: packets dropped while a set element lives"
+    kind: ClassVar = ""
     needs: ClassVar = ("nft", "ip", "unshare", "CAP_NET_ADMIN", "CAP_SYS_ADMIN")
 
     def effect(self) -> tuple[str, Mapping[str, Any]]:

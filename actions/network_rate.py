@@ -32,6 +32,7 @@ class NetworkRate(NetworkFault):
 
     name: ClassVar = "network-rate"
     mechanism: ClassVar = "nft at the interface, to a link of its own with tbf, while a set element lives"
+    kind: ClassVar = "tbf rate 1mbit burst 1600 limit 15000"
 
     @property
     def qdisc(self) -> str:

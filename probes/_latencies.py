@@ -40,10 +40,13 @@ class Latencies:
             done = [took for begun, took in self._done if since <= begun < until]
             return done + [clock() - begun for begun in self._under_way.values() if since <= begun < until]
 
-    def waiting(self, since: float) -> list[float]:
-        """Return the seconds that requests which began since a moment have waited without an answer."""
+    def first(self, since: float, number: int) -> tuple[list[float], int]:
+        """Return the seconds that the first requests from a moment on have taken so far, and how many still wait."""
         with self._lock:
-            return [clock() - begun for begun in self._under_way.values() if begun >= since]
+            done = [(begun, took, False) for begun, took in self._done if begun >= since]
+            waiting = [(begun, clock() - begun, True) for begun in self._under_way.values() if begun >= since]
+        chosen = sorted(done + waiting)[:number]
+        return [took for _, took, _ in chosen], sum(waits for *_, waits in chosen)
 
 
 def quantile(measured: Sequence[float], share: float) -> float:

@@ -3,8 +3,10 @@
 import errno
 import ipaddress
 import socket
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -49,23 +51,86 @@ class Answer:
 
 def ask(at: Target, question: Question, patience: float = _FIRST_PATIENCE) -> Answer:
     """Return what one query from the target gets within `patience` seconds; one packet, no retries, no cache."""
-    query = dns.message.make_query(question.name, question.rdtype, id=DNS_PROBE_ID)
-    family = socket.AF_INET6 if ipaddress.ip_address(question.server).version == 6 else socket.AF_INET
-    kind = socket.SOCK_DGRAM if question.transport == "udp" else socket.SOCK_STREAM
+    [(_, answer)] = _ask_all(at, [question], patience)
+    return answer
+
+
+def _ask_all(
+    at: Target, questions: Sequence[Question], patience: float = _FIRST_PATIENCE
+) -> list[tuple[Question, Answer]]:
+    """Ask all at once: over UDP each is sent before the first answer is waited for, over TCP each has a thread."""
+    by_tcp = [question.transport == "tcp" for question in questions]
+    with ThreadPoolExecutor(max_workers=sum(by_tcp) or 1) as pool, ExitStack() as sockets:
+        begun = [
+            pool.submit(_over_tcp, at, question, patience).result
+            if slow
+            else sockets.enter_context(closing(_Datagram(at, question, patience))).answer
+            for question, slow in zip(questions, by_tcp, strict=True)
+        ]
+        return [(question, answer()) for question, answer in zip(questions, begun, strict=True)]
+
+
+class _Datagram:
+    """One query over UDP: sent when made; `answer` waits for what it gets."""
+
+    def __init__(self, at: Target, question: Question, patience: float) -> None:
+        self._question, self._begun = question, clock()
+        self._until = time.time() + patience
+        self._query = _query(question)
+        self._failed: OSError | None = None
+        self._socket = at.socket(_family(question), socket.SOCK_DGRAM)
+        try:
+            self._socket.setblocking(False)
+            self._socket.connect((question.server, 53))
+            self._socket.send(self._query.to_wire())
+        except OSError as error:
+            self._failed = error
+
+    def answer(self) -> Answer:
+        """Return what came back."""
+        try:
+            if self._failed:
+                raise self._failed
+            reply, *_ = dns.query.receive_udp(self._socket, None, self._until)  # it is connected: others are not heard
+        except dns.exception.Timeout:
+            return Answer("timeout", 0, clock() - self._begun)
+        except OSError as error:
+            return Answer(_refusal(self._socket, error), 0, clock() - self._begun)
+        if not self._query.is_response(reply):
+            raise dns.query.BadResponse
+        return _told(reply, self._question, self._begun)
+
+    def close(self) -> None:
+        """Close its socket."""
+        self._socket.close()
+
+
+def _over_tcp(at: Target, question: Question, patience: float) -> Answer:
     begun = clock()
-    with at.socket(family, kind) as connection:
+    with at.socket(_family(question), socket.SOCK_STREAM) as connection:
         connection.settimeout(patience)
         try:
             connection.connect((question.server, 53))
             connection.setblocking(False)
-            exchange = dns.query.udp if question.transport == "udp" else dns.query.tcp
-            reply = exchange(query, question.server, timeout=patience, sock=connection)
+            reply = dns.query.tcp(_query(question), question.server, timeout=patience, sock=connection)
         except (dns.exception.Timeout, TimeoutError):
             return Answer("timeout", 0, clock() - begun)
         except (ConnectionRefusedError, ConnectionResetError, EOFError):
             return Answer("refused", 0, clock() - begun)
         except OSError as error:
             return Answer(_refusal(connection, error), 0, clock() - begun)
+    return _told(reply, question, begun)
+
+
+def _query(question: Question) -> dns.message.QueryMessage:
+    return dns.message.make_query(question.name, question.rdtype, id=DNS_PROBE_ID)
+
+
+def _family(question: Question) -> socket.AddressFamily:
+    return socket.AF_INET6 if ipaddress.ip_address(question.server).version == 6 else socket.AF_INET
+
+
+def _told(reply: dns.message.Message, question: Question, begun: float) -> Answer:
     wanted = dns.rdatatype.from_text(question.rdtype)
     addresses = sum(len(record) for record in reply.answer if record.rdtype == wanted)
     return Answer(dns.rcode.to_text(reply.rcode()), addresses, clock() - begun)
@@ -112,14 +177,20 @@ _Seen = tuple[Sight, str, Mapping[str, Any]]
 def _first(at: Target, names: Sequence[str], control: str, below: bool) -> _Seen:
     resolver = at.resolver()
     servers = resolver.nameservers
-    found, outcomes = _resolving(at, names, servers[0])
+    tried = _ask_all(at, [Question(name, servers[0], "udp", rdtype) for name in names for rdtype in ("A", "AAAA")])
+    found = next((way.name for way, answer in tried if answer.addresses), "")
     if not found:
+        outcomes = " and ".join(sorted({answer.outcome for _, answer in tried}))
         told = f"{names[-1]} does not resolve there even without the fault"
         return Sight.UNCLEAR, f"{told}: {servers[0]} of {resolver.source} gives {outcomes}", {"names": list(names)}
-    ways = [Question(found, server, "udp", rdtype) for server in servers for rdtype in ("A", "AAAA")]
+    ways = [Question(found, server, "udp", rdtype) for server in servers[1:] for rdtype in ("A", "AAAA")]
     ways += [Question(found, server, "tcp", "A") for server in servers]
-    answered = [(way, answer) for way, answer in _ask_all(at, ways) if answer.outcome == "NOERROR"]
-    steady, expected = _control(at, servers[0], found.partition(".")[2] if below else found, control)
+    controls = _controls(servers[0], found.partition(".")[2] if below else found, control)
+    more = _ask_all(at, [*ways, *controls])
+    known = [(way, answer) for way, answer in tried if way.name == found] + more[: len(ways)]
+    answered = [(way, answer) for way, answer in known if answer.outcome == "NOERROR"]
+    steadied = more[len(ways) :]
+    steady, expected = next(((way, answer) for way, answer in steadied if answer.addresses), steadied[-1])
     if expected.outcome in ("timeout", "refused") or (control and not expected.addresses):
         return Sight.UNCLEAR, f"the control name {steady.name} gets {expected.outcome} even without the fault", {}
     slowest = max(answer.seconds for _, answer in answered)
@@ -151,15 +222,8 @@ def _again(at: Target, evidence: Mapping[str, Any], wanted: str) -> _Seen:
     return Sight.UNCLEAR, f"{name} is answered one way and not another: {odd}", {}
 
 
-def _resolving(at: Target, names: Sequence[str], server: str) -> tuple[str, str]:
-    """Return the first of the names that resolves, and what all of them got."""
-    answers = _ask_all(at, [Question(name, server, "udp", rdtype) for name in names for rdtype in ("A", "AAAA")])
-    outcomes = " and ".join(sorted({answer.outcome for _, answer in answers}))
-    return next((way.name for way, answer in answers if answer.addresses), ""), outcomes
-
-
-def _control(at: Target, server: str, name: str, chosen: str) -> tuple[Question, Answer]:
-    """Return a name that works without the fault: the chosen one, the API server's, else a neighbour of the name.
+def _controls(server: str, name: str, chosen: str) -> list[Question]:
+    """Return what to ask that may work without the fault: the chosen name, else the API server's and a neighbour.
 
     A neighbour is not there, so its NXDOMAIN shows that the server still answers, and that the fault's match is exact.
     """
@@ -167,17 +231,7 @@ def _control(at: Target, server: str, name: str, chosen: str) -> tuple[Question,
     neighbour = f"{label[:60]}-x.{parent}" if parent else f"{label[:60]}-x"
     domain = name.partition(".svc.")[2]
     candidates = [chosen] if chosen else [f"kubernetes.default.svc.{domain}"] * (domain != "") + [neighbour]
-    questions = [Question(candidate, server) for candidate in candidates if candidate != name]
-    answers = _ask_all(at, questions)
-    return next(((way, answer) for way, answer in answers if answer.addresses), answers[-1])
-
-
-def _ask_all(
-    at: Target, questions: Sequence[Question], patience: float = _FIRST_PATIENCE
-) -> list[tuple[Question, Answer]]:
-    with ThreadPoolExecutor(max_workers=len(questions)) as pool:
-        answers = list(pool.map(lambda question: ask(at, question, patience), questions))
-    return list(zip(questions, answers, strict=True))
+    return [Question(candidate, server) for candidate in candidates if candidate != name]
 
 
 def _transports(ways: Any) -> str:

@@ -32,13 +32,15 @@ _LEASE, _KEEP_EVERY = 60, 20.0
 _SLOWEST_RATE, _FASTEST_RATE = 20.0, 100.0
 
 
-def watch(at: Target, endpoints: Sequence[str], latency: float, share: float, files: Mapping[str, str]) -> "Writer":
+def watch(
+    at: Target, endpoints: Sequence[str], latency: float, share: float, jitter: float, files: Mapping[str, str]
+) -> "Writer":
     """Return the proof of etcd-latency: the look from a target that stays.
 
-    `share` is the part of writes that are quicker than `latency`, 0 where every request is slower. `files` names
-    `ca_file`, `cert_file` and `key_file` for https.
+    `share` is the part of writes that are quicker than `latency`, 0 where every request is so much slower, give or take
+    `jitter` (both in seconds). `files` names `ca_file`, `cert_file` and `key_file` for https.
     """
-    return Writer(at, endpoints, latency, share, files)
+    return Writer(at, endpoints, latency, share, jitter, files)
 
 
 class Writer:
@@ -50,10 +52,12 @@ class Writer:
         endpoints: Sequence[str],
         latency: float,
         share: float,
+        jitter: float,
         files: Mapping[str, str],
     ) -> None:
         self._at, self._endpoints, self._files = at, endpoints, files
-        self._latency, self._share = latency, share
+        self._latency, self._share, self._jitter = latency, share, jitter
+        self._usual = 0.0
         self._rate = min(_FASTEST_RATE, max(_SLOWEST_RATE, 20 / latency))
         self._writes, self._reads = Latencies(), Latencies()
         self._key = f"/chaosctl/probe/{secrets.token_hex(4)}".encode()
@@ -93,15 +97,21 @@ class Writer:
         if not writes:
             raise Unreachable("etcd was asked for nothing while the fault acted.")
         found = quantile(writes, self._share or 0.5)
-        near = abs(found - self._latency) <= max(_NEAR * self._latency, 1 / _SLOWEST_RATE / 2)
-        name = f"P{100 * self._share:g}" if self._share else "P50"
+        off = abs(found - self._usual - self._latency)
+        near = off <= max(_NEAR * self._latency, 1 / _SLOWEST_RATE / 2) + self._jitter
+        name, more = (f"P{100 * self._share:g}", "") if self._share else ("P50", " more than before")
         now = self._call(_about)
         stayed = now["leader"] == self._about["leader"] and now["term"] == self._about["term"]
         detail = (
-            f"{name} of writes {format_duration(found)}, asked for {format_duration(self._latency)}; {told(writes)}"
-            f"{f'; reads {told(reads)}' if reads else ''}; the leader {'stayed' if stayed else 'changed'}"
+            f"{name} of writes {format_duration(found)}, asked for {format_duration(self._latency)}{more}; "
+            f"{told(writes)}{f'; reads {told(reads)}' if reads else ''}; the leader {'stayed' if stayed else 'changed'}"
         )
-        evidence = {"achieved": found, "writes": _figures(writes), "reads": _figures(reads), "leader_stayed": stayed}
+        evidence = {
+            "achieved": found - self._usual,
+            "writes": _figures(writes),
+            "reads": _figures(reads),
+            "leader_stayed": stayed,
+        }
         return Look(since, clock(), Sight.PRESENT if near else Sight.UNCLEAR, detail, evidence)
 
     def _first(self, asked: float) -> Look:
@@ -115,12 +125,14 @@ class Writer:
         if slow >= self._latency / 2:
             detail = f"writes take {format_duration(slow)} (P90) even without the fault"
             return Look(asked, clock(), Sight.UNCLEAR, detail, evidence)
+        if not self._share:
+            self._usual = quantile(writes, 0.5)
         members = f"{self._about['answering']} of {self._about['members']} members answer"
         return Look(asked, clock(), Sight.ABSENT, f"writes: {told(writes)}; {members}", evidence)
 
     def _again(self, asked: float) -> Look:
         most = 0.5 if self._share == 0 else 1.0
-        writes = self._after(asked, _AGAIN, 1.2 * self._latency + 1, _SEEN * self._latency)
+        writes = self._after(asked, _AGAIN, 2 * self._latency + 1, _SEEN * self._latency)
         slow = quantile(writes, most)
         evidence = {"slowest": round(max(writes), 4), "writes": len(writes)}
         if slow >= _SEEN * self._latency:
@@ -133,15 +145,15 @@ class Writer:
         return Look(asked, clock(), Sight.UNCLEAR, detail, evidence)
 
     def _after(self, asked: float, number: int, patience: float, enough: float = float("inf")) -> list[float]:
-        """Return the writes from a moment on: so many, and all answered, or one that waits long enough."""
+        """Return the first writes from a moment on: so many, and all answered, or one that waits long enough."""
         limit = clock() + patience
         while clock() < limit:
             self._assert_alive()
-            writes, waiting = self._writes.between(asked, limit), self._writes.waiting(asked)
-            if (len(writes) >= number and not waiting) or (writes and max(writes) >= enough and self._share):
+            writes, waiting = self._writes.first(asked, number)
+            if (len(writes) == number and not waiting) or (writes and max(writes) >= enough and self._share):
                 return writes
             threading.Event().wait(_PAUSE)
-        if not (writes := self._writes.between(asked, limit)):
+        if not (writes := self._writes.first(asked, number)[0]):
             raise Unreachable(f"etcd was not asked for anything within {format_duration(patience)}.")
         return writes
 

@@ -1,8 +1,12 @@
-"""Looks at what faults and experiments need on this machine and in the chosen environment, and touches nothing."""
+"""Looks at what faults and experiments need on this machine and in the chosen environment, and touches nothing.
+
+What the kernel has is tried in network namespaces that end at once; modules that it needs for that are loaded.
+"""
 
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,13 +14,17 @@ from pathlib import Path
 from runner import ledger, residue
 from runner.config import Chosen, config_files, current_or_none
 from runner.discovery import fault, names
-from runner.errors import ChaosctlError
+from runner.errors import ChaosctlError, CommandFailed
 from runner.guardrails import enforce, on_environment, opted_in
-from runner.targets import PACKAGES
+from runner.model import Command
+from runner.targets import PACKAGES, reach
 
 __all__ = ["Finding", "examine"]
 
 _PARTS = "actions", "probes", "runner", "reports", "lab"
+_TRYING = 60.0
+"""Seconds that each try may take: the first of its kind may load modules from a slow disk."""
+
 _CAPABILITIES = {"CAP_KILL": 5, "CAP_NET_ADMIN": 12, "CAP_SYS_ADMIN": 21}
 
 
@@ -54,8 +62,33 @@ def _faults() -> Iterator[Finding]:
             yield Finding(f"fault {name}", True, f"needs a cluster, and there {', '.join(in_a_cluster)}")
             continue
         lacking = [need for need in needs if not _is_there(need)]
-        told = f"lacks {', '.join(lacking)}" if lacking else f"has {', '.join(needs)}"
-        yield Finding(f"fault {name}", not lacking, told, " ".join(_fix(need) for need in lacking))
+        if lacking:
+            told = f"lacks {', '.join(lacking)}"
+            yield Finding(f"fault {name}", False, told, " ".join(_fix(need) for need in lacking))
+        else:
+            yield _tried(name)
+
+
+def _tried(name: str) -> Finding:
+    """Try on this machine what programs and privileges do not say: what its kernel has."""
+    declared = fault(name)
+    told = f"has {', '.join(declared.needs)}"
+    if not (failed := [each for each in declared.tries() if not _succeeds(each.command)]):
+        return Finding(f"fault {name}", True, told)
+    refused = f"this kernel has no {' and no '.join(each.what for each in failed)}"
+    fix = " ".join(dict.fromkeys(each.fix for each in failed))
+    if only := failed[0].only:
+        return Finding(f"fault {name}", True, f"{told}; {only} it is refused here: {refused}", fix)
+    return Finding(f"fault {name}", False, f"is refused here: {refused}", fix)
+
+
+@cache
+def _succeeds(command: Command) -> bool:
+    try:
+        reach("local").run(command, timeout=_TRYING)
+    except CommandFailed:
+        return False
+    return True
 
 
 def _environment(name: str) -> Iterator[Finding]:

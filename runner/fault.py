@@ -7,10 +7,23 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from runner.config import Environment
-from runner.model import EndsBy, Look, ProbeCall, Steps
+from runner.model import Command, EndsBy, Look, ProbeCall, Steps
 from runner.targets import Known, Target
 
-__all__ = ["Fault", "Stage", "Watcher"]
+__all__ = ["Fault", "Stage", "Try", "Watcher"]
+
+
+@dataclass(frozen=True)
+class Try:
+    """A command that fails where a target cannot have `what`, and leaves nothing behind; `fix` says what to do then.
+
+    `only` says for which way of a fault it is needed, where there are others.
+    """
+
+    what: str
+    command: Command
+    fix: str
+    only: str = ""
 
 
 class Watcher(Protocol):
@@ -65,6 +78,11 @@ class Fault(ABC):
     def identity(self, at: Target) -> str:
         """Return what tells a target from a later one of its name, by no more than the fault itself needs."""
         return at.known() if isinstance(at, Known) and not self.enters else at.identity()
+
+    @classmethod
+    def tries(cls) -> tuple[Try, ...]:
+        """Return what shows whether a kernel can have it, where programs and privileges do not say."""
+        return ()
 
     @abstractmethod
     def sentence(self, who: str) -> str:

@@ -18,6 +18,9 @@ from runner.model import Steps
 from runner.targets import reach
 from runner.targets.netns import Netns
 
+BOTH_CGROUPS = pytest.mark.parametrize("cgroups", ["here", pytest.param("version 2", marks=pytest.mark.unified)])
+"""By the cgroups of this machine, whatever they are, and by those of version 2."""
+
 _SUPERVISED = 'while "$@"; [ ! -e "$PWD/over" ]; do :; done'
 
 

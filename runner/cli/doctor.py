@@ -16,6 +16,8 @@ __all__ = ["command"]
 def command(environment: str, output: str) -> None:
     """Say what is missing here, for which fault, and how to get it; touches nothing.
 
+    What the kernel has is tried in network namespaces that end at once, which may load its modules.
+
     Exit code 0: all faults can be had and the environment answers; 4: something is missing.
     """
     from runner.doctor import examine  # noqa: PLC0415 - `--help` imports click alone

@@ -8,7 +8,7 @@ import pytest
 from runner.errors import Inconclusive
 from runner.targets.netns import Netns
 from tests._inject import healed, injected
-from tests._service import breaking, cgroup_of, service, wait_for
+from tests._service import BOTH_CGROUPS, breaking, cgroup_of, service, wait_for
 
 
 def stressors(procs: list[str]) -> int:
@@ -22,7 +22,10 @@ def _comm(pid: str) -> str:
     return file.read_text() if file.exists() else ""
 
 
-def test_processors_are_used_in_the_services_own_cgroup_alone(namespaces: Callable[[], Netns], tmp_path: Path) -> None:
+@BOTH_CGROUPS
+def test_processors_are_used_in_the_services_own_cgroup_alone(
+    namespaces: Callable[[], Netns], tmp_path: Path, cgroups: str
+) -> None:
     with (
         service(namespaces(), tmp_path / "one") as redis,
         service(namespaces(), tmp_path / "other") as other,

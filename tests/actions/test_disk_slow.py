@@ -1,17 +1,99 @@
 """disk-slow: refused where cgroups have no io.max; where they have, on a real disk."""
 
+import os
+import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from probes import disk as probe
 from runner import cgroups, guarding
 from runner.errors import Missing
 from runner.targets import reach
 from runner.targets.netns import Netns
-from tests._inject import injection
+from tests._cli import chaosctl, proven, started
+from tests._inject import healed, injected, injection
 from tests._network import OURS
-from tests._service import cgroup_of, service
+from tests._service import cgroup_of, service, wait_for
+
+RATE = 1 << 20
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system on a block device of its own."""
+    place, file = tmp_path / "disk", tmp_path / "blocks"
+    place.mkdir()
+    with file.open("wb") as blocks:
+        blocks.truncate(64 << 20)
+    device = _run("losetup", "--find", "--show", str(file))
+    try:
+        _run("mkfs.ext4", "-q", device)
+        _run("mount", device, str(place))
+        try:
+            yield place
+        finally:
+            _run("umount", str(place))
+    finally:
+        _run("losetup", "--detach", device)
+
+
+def _run(*argv: str) -> str:
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def number(disk: Path) -> str:
+    return _run("findmnt", "--noheadings", "--output=MAJ:MIN", "--target", str(disk))
+
+
+def took(procs: Path, disk: Path) -> float:
+    """Return how long it takes to write a mebibyte to a disk from within a cgroup, in seconds."""
+    look = probe.speed(reach("local"), None, str(procs), str(disk), RATE)
+    return float(look.evidence["took"])
+
+
+@pytest.mark.unified
+def test_a_disk_is_slow_for_one_cgroup_and_then_as_it_was(namespace: Netns, disk: Path, tmp_path: Path) -> None:
+    with service(namespace, tmp_path / "one") as redis, cgroup_of(redis) as own:
+        limits, within = Path(own.unified, "io.max"), Path(own.unified, "cgroup.procs")
+        limits.write_text(f"{number(disk)} rbps=80000000 wiops=5000")
+        before = limits.read_text()
+        asked = {"process": "redis-server", "path": str(disk), "rate": "1MiB", "where": namespace.name}
+        made = injected("disk-slow", duration="10m", **asked)
+        assert f"{number(disk)} rbps={RATE} wbps={RATE} " in limits.read_text()
+        assert took(within, disk) > 0.5
+        assert took(Path("/sys/fs/cgroup/cgroup.procs"), disk) < 0.5, "others are not held back"
+        assert healed(made).healed, made.account()
+        assert made.hits
+        assert limits.read_text() == before
+        assert took(within, disk) < 0.5
+
+
+@pytest.mark.unified
+@pytest.mark.parametrize("guarded", [True, False], ids=["guarded", "its guardian killed as well"])
+def test_with_everybody_dead_its_guardian_ends_it_or_recover_does(
+    namespace: Netns, disk: Path, tmp_path: Path, guarded: bool
+) -> None:
+    with service(namespace, tmp_path / "one") as redis, cgroup_of(redis) as own:
+        limits, held = Path(own.unified, "io.max"), f"{number(disk)} rbps={RATE} wbps={RATE} "
+        argv = ["inject", "disk-slow", "--process=redis-server", f"--path={disk}", "--rate=1MiB"]
+        with started(*argv, f"--on={namespace.name}", "--duration=20s") as run:
+            fault_id = proven(run)
+            os.killpg(run.pid, signal.SIGKILL)
+            run.wait()
+        assert held in limits.read_text(), "it was still there when everybody was dead"
+        if guarded:
+            wait_for(lambda: not limits.read_text(), "the guardian did not take the limit away")
+            wait_for(lambda: f"{fault_id}  inert" in chaosctl("faults").out, "its guardian is still there")
+        else:
+            [guardian] = _guardians(fault_id)
+            subprocess.run(["kill", "-KILL", guardian], check=True)
+            assert f"{fault_id}  live" in chaosctl("faults").out
+            assert held in limits.read_text()
+        assert chaosctl("recover", fault_id).code == 0
+        assert limits.read_text() == ""
 
 
 def test_without_version_2_it_is_refused_with_the_reason(namespace: Netns, tmp_path: Path) -> None:

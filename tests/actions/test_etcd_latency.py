@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from actions import _tc
 from actions._windows import Windows, quantile
 from actions.etcd_latency import EtcdLatency
 from runner.config import Environment
@@ -17,6 +18,7 @@ from runner.errors import Aborted, CommandFailed, Inconclusive, Missing, Refused
 from runner.model import Command, Look, Sight, clock, parse_duration
 from runner.parameters import build
 from runner.plan import plan
+from runner.targets.netns import Netns
 from tests._alone import seeing
 from tests._cli import CHAOSCTL
 from tests._etcd import Etcd, etcd
@@ -209,6 +211,9 @@ def test_too_short_says_what_could_be_had() -> None:
         ({"latency": "1s", "percentile": "high"}, "is no percentile that can be had"),
         ({"latency": "1s", "engine": "window"}, "none was said"),
         ({"latency": "1s", "percentile": 99, "jitter": "10ms"}, "a percentile has none of it"),
+        ({"latency": "1s", "jitter": "2s"}, "larger than --latency"),
+        ({"latency": "1s", "correlation": "20%"}, "is about the jitter"),
+        ({"latency": "6s", "duration": "18s"}, "does not show within 18s"),
         ({"latency": "1s", "percentile": 99, "endpoint": "http://10.0.0.1:2380"}, "never touches it"),
     ],
 )
@@ -237,7 +242,10 @@ def test_what_is_seen_before_may_forbid_it(evidence: dict[str, object], told: st
     made.heed(Look(0, 0, Sight.ABSENT, "", {"quorum": True, "peer_ports": [2380]}))
 
 
-def test_delaying_every_request_needs_netem(namespace: object) -> None:
+def test_delaying_every_request_needs_netem(namespace: Netns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked for in a way that no kernel knows."""
+    monkeypatch.setattr(_tc, "delay", lambda *_: "nonesuch delay 100ms")
     made = build(EtcdLatency, {"latency": "100ms"}).settled(None)
-    with pytest.raises(Missing, match="no netem"):
-        made.steps(namespace, "scratch", 60)  # type: ignore[arg-type]
+    with pytest.raises(Missing, match="its kernel has no `nonesuch delay 100ms`") as missing:
+        made.steps(namespace, "scratch", 60)
+    assert missing.value.fix.endswith("Or ask for a percentile, which windows make without netem: --percentile=99.")

@@ -7,10 +7,11 @@ import pytest
 from runner.errors import CommandFailed, Inconclusive, Refused
 from runner.targets.netns import Netns
 from tests._inject import healed, injected, injection
-from tests._service import breaking, cgroup_of, service
+from tests._service import BOTH_CGROUPS, breaking, cgroup_of, service
 
 
-def test_memory_is_taken_in_the_services_own_cgroup(namespace: Netns, tmp_path: Path) -> None:
+@BOTH_CGROUPS
+def test_memory_is_taken_in_the_services_own_cgroup(namespace: Netns, tmp_path: Path, cgroups: str) -> None:
     with service(namespace, tmp_path / "one") as redis, cgroup_of(redis) as own:
         file = Path(own.file("memory", "memory.usage_in_bytes", "memory.current"))
         before = int(file.read_text())

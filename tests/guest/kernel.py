@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +22,10 @@ _PARTS = (
     "./lib/modules/*/modules.*",
     *(f"./lib/modules/*/kernel/{part}" for part in ("net", "lib", "crypto", "arch", "fs/9p", "fs/overlayfs")),
     *(f"./lib/modules/*/kernel/{part}" for part in ("fs/netfs", "fs/fscache", "drivers/virtio", "drivers/net/*.ko*")),
+    *(f"./lib/modules/*/kernel/{part}" for part in ("fs/ext4", "fs/jbd2", "fs/mbcache.ko*", "drivers/block/loop.ko*")),
 )
-_WHOLE = "whole"
+_WHOLE = f"whole-{zlib.crc32(' '.join(_PARTS).encode()):08x}"
+"""The file that says that all of these parts are there."""
 
 
 class NoKernel(Exception):

@@ -1,4 +1,6 @@
-"""Tests marked `netem` run where the kernel has netem: here, or else in a guest whose kernel has.
+"""Tests marked by what they need of the kernel run where it has that: here, or else in a guest whose kernel has.
+
+`netem` is tc's netem, `unified` cgroup version 2 with the controllers of processors, memory and disks.
 
 The guest runs all of them in one pytest, and each is reported here as what it came to there. What comes to nothing has
 failed.
@@ -39,16 +41,31 @@ def has_netem() -> bool:
     return subprocess.run(_TRY, capture_output=True, check=False).returncode == 0
 
 
+@cache
+def has_unified() -> bool:
+    """Return whether cgroups are of version 2 here, and may be limited."""
+    given = Path("/sys/fs/cgroup/cgroup.subtree_control")
+    return given.exists() and {"cpu", "io", "memory"} <= set(given.read_text().split())
+
+
+_NEEDS = {"netem": has_netem, "unified": has_unified}
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker."""
-    config.addinivalue_line("markers", "netem: needs a kernel with netem; without one here it runs in a guest")
+    """Declare the markers."""
+    for name in _NEEDS:
+        config.addinivalue_line("markers", f"{name}: needs that of the kernel; without it here it runs in a guest")
+
+
+def _is_for_the_guest(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(name) and not has() for name, has in _NEEDS.items())
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the tests for the guest last: while it runs, nothing else does."""
-    marked = [item for item in items if item.get_closest_marker("netem")]
-    if not marked or RESULTS in os.environ or has_netem():
+    marked = [] if RESULTS in os.environ else [item for item in items if _is_for_the_guest(item)]
+    if not marked:
         return
     items[:] = [item for item in items if item not in marked] + marked
     why = lacking()
