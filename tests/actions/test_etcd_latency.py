@@ -246,6 +246,6 @@ def test_delaying_every_request_needs_netem(namespace: Netns, monkeypatch: pytes
     """Asked for in a way that no kernel knows."""
     monkeypatch.setattr(_tc, "delay", lambda *_: "nonesuch delay 100ms")
     made = build(EtcdLatency, {"latency": "100ms"}).settled(None)
-    with pytest.raises(Missing, match="its kernel has no `nonesuch delay 100ms`") as missing:
+    with pytest.raises(Missing, match="its kernel has no `nonesuch delay 100ms rate 100gbit`") as missing:
         made.steps(namespace, "scratch", 60)
     assert missing.value.fix.endswith("Or ask for a percentile, which windows make without netem: --percentile=99.")
