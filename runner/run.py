@@ -136,15 +136,17 @@ class Run:
 
     def wait_for_baseline(self) -> None:
         """Return when the last samples of every probe are good; raises Inconclusive when they do not come to be."""
+        if not self.sampler.followers:
+            return
         wanted, slowest = self.extension.baseline, self._slowest()
         limit = clock() + wanted * slowest + _BASELINE_PATIENCE
         if not self.sampler.wait_good(wanted, lambda _follower: 0.0, limit, lifecycle.stopping):
-            odd = next((f for f in self.sampler.followers if f.good_in_a_row(0.0) < wanted), None)
-            last = odd.samples[-1] if odd and odd.samples else None
+            odd = min(self.sampler.followers, key=lambda follower: follower.good_in_a_row(0.0))
+            last = odd.samples[-1] if odd.samples else None
             shown = f"{last.outcome}, {last.detail or last.value}" if last else "no sample at all"
             raise Inconclusive(
-                f"The baseline did not hold within {format_duration(limit - self.started)}: "
-                f"{odd.probe if odd else 'a probe'} was last {shown}. Nothing was injected.",
+                f"The baseline did not hold within {format_duration(limit - self.started)}: {odd.probe} was last "
+                f"{shown} ({odd.good_in_a_row(0.0)} of {wanted} in a row were good). Nothing was injected.",
                 "A fault is judged against a steady service: see to that first.",
             )
         tell("baseline", f"the last {wanted} samples of each probe are good")

@@ -73,7 +73,8 @@ def test_baseline_that_holds_lets_the_run_go_on() -> None:
 def test_baseline_that_does_not_hold_names_the_probe_and_what_it_saw(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runner.run._BASELINE_PATIENCE", 0.5)
     run = run_with(Steady(), Steady(0.0))
-    with pytest.raises(Inconclusive, match=r"The baseline did not hold within .*: p1 was last bad, 0\.0\. Nothing was"):
+    told = r"The baseline did not hold within .*: p1 was last bad, 0\.0 \(0 of 3 in a row were good\)\. Nothing was"
+    with pytest.raises(Inconclusive, match=told):
         run.wait_for_baseline()
     run.sampler.stop()
 
