@@ -56,7 +56,7 @@ docs: $(READY)
 	$(BIN)/python -m runner.cli.table > docs/faults.md
 
 test: setup guest lint
-	$(SUDO) $(BIN)/pytest
+	$(SUDO) $(BIN)/pytest -n 2
 
 test-kubernetes: kubernetes
 	$(SUDO) $(BIN)/pytest --kubernetes

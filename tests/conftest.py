@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -20,10 +21,15 @@ from tests._kubernetes import settle
 from tests._network import OURS, Network, network
 from tests._table import listed
 
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
+
 pytest_plugins = ["tests.guest.outside"]
 
 _TOOLS = os.environ["PATH"]
 _TESTS = Path(__file__).parent
+_OF_MACHINES = "tests/actions/", "tests/e2e/", "tests/lab/"
 
 # The same examples each time, and no test that fails because the machine was slow.
 hypothesis.settings.register_profile("ours", deadline=None, derandomize=True, max_examples=50)
@@ -37,6 +43,18 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
     if report.skipped and os.environ.get("CHAOSCTL_NO_SKIPS"):
         report.outcome = "failed"
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Scheduling":
+    """Split the tests in two for `-n 2`: those that wait for a lab, a guest or links of the kernel, and the others."""
+    from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not in the guest
+
+    class Halves(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "machines" if nodeid.startswith(_OF_MACHINES) else "code"
+
+    return Halves(config, log)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
