@@ -140,7 +140,7 @@ def _post(client: httpx.Client, body: bytes, headers: dict[str, str]) -> httpx.R
     return answer
 
 
-_backoff = wait_exponential_jitter(initial=0.2, max=10)
+_backoff = wait_exponential_jitter(multiplier=0.2, max=10)
 
 
 def _pause(state: RetryCallState) -> float:

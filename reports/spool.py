@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+import time
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -17,6 +18,7 @@ __all__ = ["note_start", "put", "read", "remove", "stores", "waiting"]
 
 _RECORD = ".record.json"
 _START = ".start.json"
+_ABANDONED_SECONDS = 3600.0
 
 
 def put(record: Record, store_url: str = "") -> Path:
@@ -77,6 +79,7 @@ def _write(name: str, content: bytes, store_url: str) -> Path:
     path = _folder(store_url) / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
         _replace(path, content)
     except OSError as error:
         raise Unreachable(
@@ -84,6 +87,17 @@ def _write(name: str, content: bytes, store_url: str) -> Path:
             "Free space there, or make it writable; XDG_STATE_HOME chooses another place.",
         ) from error
     return path
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what writers that were killed left half written: nothing takes an hour to write."""
+    before = time.time() - _ABANDONED_SECONDS
+    for path in folder.glob(".*"):
+        try:
+            if path.stat().st_mtime < before:
+                path.unlink()
+        except FileNotFoundError:  # its writer was only slow, or another has swept it
+            continue
 
 
 def _replace(path: Path, content: bytes) -> None:

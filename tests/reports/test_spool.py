@@ -13,7 +13,7 @@ from reports import spool
 from reports.record import Start
 from reports.verdict import judged
 from runner.errors import ChaosctlError, Unreachable
-from tests.reports._processes import run
+from tests.reports._processes import go, processes, run
 from tests.reports._records import EXPERIMENT, ORIGIN, START, record
 
 BEGUN = Start(run="run-1", experiment=EXPERIMENT, origin=ORIGIN, started=START)
@@ -169,3 +169,25 @@ def test_records_verdicts_texts_and_the_spool_import_nothing_heavy() -> None:
         "structlog",
     }
     assert heavy.isdisjoint(name.partition(".")[0] for name in loaded)
+
+
+KILLED_WHILE_IT_WRITES = """
+import os, signal
+from reports import spool
+from tests.reports._records import record
+os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+spool.put(record())
+"""
+
+
+def test_what_a_killed_writer_left_is_swept_once_it_is_old_and_no_younger_one_is(tmp_path: Path) -> None:
+    with processes(KILLED_WHILE_IT_WRITES, [""]) as (writer,):
+        go([writer])
+        assert writer.wait(60) == -signal.SIGKILL
+    assert spool.waiting() == []
+    (left,) = (found for found in tmp_path.rglob(".*") if found.is_file())
+    kept = spool.put(record(run="next"))
+    assert left.exists(), "it might still be written"
+    os.utime(left, (0, 0))
+    assert spool.put(record(run="next")) == kept
+    assert [found for found in tmp_path.rglob(".*") if found.is_file()] == []
