@@ -121,9 +121,9 @@ def in_one_line(stderr: str) -> str:
 class CommandFailed(ChaosctlError):
     """A command at a target ended with an error, or did not end in time."""
 
-    def __init__(self, target: str, argv: Sequence[str], status: int | str, stderr: str) -> None:
+    def __init__(self, target: str, argv: Sequence[str], status: int | str, stderr: str, fix: str = "") -> None:
         tail = in_one_line(stderr)[-400:] or "it printed no error"
-        super().__init__(f"`{' '.join(argv)}` at {target} ended with {status}: {tail.rstrip('.')}.")
+        super().__init__(f"`{' '.join(argv)}` at {target} ended with {status}: {tail.rstrip('.')}.", fix)
         self.target = target
         self.argv = tuple(argv)
         self.status = status

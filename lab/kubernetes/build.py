@@ -53,6 +53,7 @@ _PACKAGES = {
 # Debian's Prometheus does not know how to ask Kubernetes; ours asks nobody else.
 _TAGS = {"prometheus": "remove_all_sd,enable_kubernetes_sd"}
 _EVERY = 15.0
+_GO_ON = "What was built stays, and the same command goes on from there. Building needs about 8 GB on the disk."
 
 Say = Callable[[str], None]
 
@@ -135,7 +136,7 @@ def _run(argv: list[str], module: Path, say: Say) -> None:
                 told = time.monotonic()
                 say(f"{len(lines)} packages in {format_duration(told - started)}, now {lines[-1]}")
     if compiler.returncode:
-        raise CommandFailed("this machine", argv, compiler.returncode, "\n".join(lines[-20:]))
+        raise CommandFailed("this machine", argv, compiler.returncode, "\n".join(lines[-20:]), _GO_ON)
     say(f"built in {format_duration(time.monotonic() - started)}")
 
 

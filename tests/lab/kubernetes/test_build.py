@@ -12,7 +12,7 @@ import pytest
 
 from lab.kubernetes import binaries
 from lab.kubernetes.build import build
-from runner.errors import Missing
+from runner.errors import CommandFailed, Missing
 
 # Go's own, as it is before tests have a home directory of their own.
 _GO_CACHE = os.environ.get("GOCACHE", str(Path.home() / ".cache" / "go-build"))
@@ -64,6 +64,16 @@ def test_a_build_that_was_killed_leaves_no_half_program(all_but_pause: Path) -> 
     assert found is None or subprocess.run(["go", "version", found], check=True)
     build(print)
     assert binaries.find("pause")
+
+
+def test_a_compiler_that_fails_is_told_with_its_words_and_what_to_do(
+    all_but_pause: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOFLAGS", "-mod=nonsense")
+    with pytest.raises(CommandFailed, match=r"`nice go build .*nonsense") as failed:
+        build(print)
+    assert "goes on from there" in failed.value.fix
+    assert [path.name for path in binaries.directory().iterdir()] == [".lock"]
 
 
 def test_what_was_not_built_is_named_with_the_command_that_builds_it(
