@@ -7,21 +7,22 @@ import socket
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runner import ledger
-from runner.discovery import fault
+from runner.discovery import fault, names
 from runner.entry import Entry, parsed
 from runner.errors import CommandFailed
 from runner.lock import held
 from runner.model import EndsBy, State, clock
 from tests._campaign import Moment, Run, moments, running
-from tests._network import Network, network
+from tests._network import SERVER_V4, Network, network
+from tests.guest.outside import has_netem
 
-__all__ = ["CASES", "LATE", "STRIKES", "Case", "Outcome", "struck"]
+__all__ = ["LATE", "STRIKES", "Case", "Outcome", "cases", "struck"]
 
 LATE = 0.1
 """How long after its deadline a fault may still be found live, seconds."""
@@ -33,7 +34,7 @@ _PATIENCE = 60.0
 class Case:
     """A fault with its arguments and seconds; `process` is a program that runs at the target for it to act on.
 
-    It answers at `port` before the fault begins.
+    It answers at `port` before the fault begins. `netem` says that the kernel has to have that.
     """
 
     fault: str
@@ -41,6 +42,7 @@ class Case:
     process: tuple[str, ...] = ()
     lasts: float = 2.0
     port: int = 0
+    netem: bool = False
 
     def moment(self, seed: int, position: int) -> Moment:
         """Return one of the moments of its life; positions next to each other are in different parts of it."""
@@ -51,7 +53,8 @@ class Case:
 class Outcome:
     """What became of one injection; `last_live` is when it was last found live, seconds after its deadline.
 
-    A fault that the kernel ends is never late. A guardian needs a processor: on a busy machine it may be, and how late
+    A fault that the kernel ends is never late; packets that a link holds at its deadline may leave when their time has
+    come. A guardian needs a processor: on a busy machine it may be, and how late
     it was is told.
     """
 
@@ -76,18 +79,32 @@ ETCD = (
     "--log-level=fatal",
 )
 
-CASES = (
+_THEM = f"--target={SERVER_V4}"
+
+_CASES = (
     Case("network-dns", ("--target=redis-cluster",)),
-    Case("network-partition", ("--target=10.99.7.2",)),
-    Case("network-rate", ("--target=10.99.7.2", "--rate=1mbit"), lasts=4.0),
+    Case("network-partition", (_THEM,)),
+    Case("network-rate", (_THEM, "--rate=1mbit"), lasts=4.0),
     Case("process-stop", ("--process=sleep",), SLEEPER, lasts=4.0),
     Case("process-kill", ("--process=sleep",), SLEEPER, lasts=4.0),
     Case("disk-fill", ("--path={disk}",), lasts=4.0),
     Case("memory-stress", ("--amount=16MiB",), lasts=4.0),
     Case("cpu-stress", ("--workers=1", "--load=10%"), lasts=4.0),
     Case("etcd-latency", ("--latency=100ms", "--percentile=50", "--engine=window"), ETCD, lasts=10.0, port=_ETCD_PORT),
+    Case("etcd-latency", ("--latency=500ms",), ETCD, lasts=10.0, port=_ETCD_PORT, netem=True),
+    Case("network-delay", (_THEM, "--delay=200ms"), lasts=6.0, netem=True),
+    Case("network-loss", (_THEM, "--percent=60%"), lasts=6.0, netem=True),
+    Case("network-corrupt", (_THEM, "--percent=60%"), lasts=6.0, netem=True),
+    Case("network-duplicate", (_THEM, "--percent=60%"), lasts=6.0, netem=True),
+    Case("network-reorder", (_THEM, "--percent=50%", "--delay=50ms"), lasts=6.0, netem=True),
 )
-"""The faults that this machine can have in a namespace of its own; a campaign leaves out those that are not there."""
+"""Faults that can be had in a namespace; those that the kernel has not are for a guest."""
+
+
+def cases(named: Iterable[str] = ()) -> list[Case]:
+    """Return the cases that this machine can have, of the faults that are named or of all."""
+    chosen = set(named) or set(names())
+    return [case for case in _CASES if case.fault in chosen and (has_netem() or not case.netem)]
 
 
 def _terminate(run: Run) -> None:
@@ -203,8 +220,9 @@ def _watch(path: Path, run: Run, dead: float, lasts: float, outcome: Outcome) ->
     while held(path.with_suffix(".lock")):
         threading.Event().wait(0.01)
         dead = clock()
+    drains = max((site.steps.drains for site in entry.sites), default=0.0)
     told = any(line.split()[:1] == ["armed"] for line in run.steps)
-    deadline = entry.deadline if told else dead + lasts
+    deadline = (entry.deadline if told else dead + lasts) + drains
     ends_by = fault(entry.fault).ends_by
     if ends_by is EndsBy.ONE_SHOT:
         return

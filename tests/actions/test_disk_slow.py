@@ -28,6 +28,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     with file.open("wb") as blocks:
         blocks.truncate(64 << 20)
+    subprocess.run(["modprobe", "loop"], capture_output=True, check=False)  # it may be part of the kernel
     device = _run("losetup", "--find", "--show", str(file))
     try:
         _run("mkfs.ext4", "-q", device)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from runner.discovery import fault, names
+from runner.discovery import fault
 from runner.model import EndsBy, clock
 from tests._campaign import Moment, Run, campaign, moments, running
 from tests._cli import CHAOSCTL
 from tests._network import Network
 from tests._nft import stand_in
 from tests._scratch import left
-from tests._strikes import CASES, STRIKES, struck
+from tests._strikes import STRIKES, cases, struck
 
 SEED = 20260131
 LATE = 0.1
@@ -138,17 +138,17 @@ def test_fault_of_a_detached_run_ends_in_time_though_that_run_is_killed(net: Net
 @pytest.mark.timeout(400)
 def test_any_fault_struck_in_any_way_ends_in_time_and_leaves_nothing(no_leaks: None, tmp_path: Path) -> None:
     """The campaign of bench/ in short: every strike, and every fault that this machine can have in a namespace."""
-    cases = [case for case in CASES if case.fault in names()]
+    all_of_them = cases()
     rounds = [
-        (cases[n % len(cases)], strike, cases[n % len(cases)].moment(SEED, n)) for n, strike in enumerate(STRIKES)
+        (case, strike, case.moment(SEED, n)) for n, (case, strike) in enumerate(zip(all_of_them, STRIKES, strict=False))
     ]
     rounds += [
         (replace(case, lasts=max(6.0, case.lasts)), "SIGKILL of its group", Moment("armed", 0.0, slow=False))
-        for case in cases
+        for case in all_of_them
     ]
     with ThreadPoolExecutor(4) as pool:
         doing = [pool.submit(struck, *each, tmp_path / str(place)) for place, each in enumerate(rounds)]
         outcomes = [done.result() for done in doing]
     assert [told for outcome in outcomes for told in outcome.wrong] == []
-    lasting = {case.fault for case in cases if fault(case.fault).ends_by is not EndsBy.ONE_SHOT}
+    lasting = {case.fault for case in all_of_them if fault(case.fault).ends_by is not EndsBy.ONE_SHOT}
     assert {outcome.fault for outcome in outcomes if outcome.live} == lasting
