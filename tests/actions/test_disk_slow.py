@@ -10,13 +10,13 @@ import pytest
 
 from probes import disk as probe
 from runner import cgroups, guarding
-from runner.errors import Missing
+from runner.errors import Inconclusive, Missing
 from runner.targets import reach
 from runner.targets.netns import Netns
 from tests._cli import chaosctl, proven, started
 from tests._inject import healed, injected, injection
 from tests._network import OURS
-from tests._service import cgroup_of, service, wait_for
+from tests._service import breaking, cgroup_of, service, wait_for
 
 RATE = 1 << 20
 
@@ -70,6 +70,19 @@ def test_a_disk_is_slow_for_one_cgroup_and_then_as_it_was(namespace: Netns, disk
         assert made.hits
         assert limits.read_text() == before
         assert took(within, disk) < 0.5
+
+
+@pytest.mark.unified
+def test_a_limit_that_slows_nothing_down_is_not_proven(
+    namespace: Netns, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaking(monkeypatch, during=f"{number(disk)} rbps={RATE}")
+    with (
+        service(namespace, tmp_path / "one") as redis,
+        cgroup_of(redis),
+        pytest.raises(Inconclusive, match="did not show"),
+    ):
+        injected("disk-slow", process="redis-server", path=str(disk), rate="1MiB", where=namespace.name, duration="8s")
 
 
 @pytest.mark.unified
