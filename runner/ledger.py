@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 _ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
+_UNDOING = 30.0
+"""Seconds that each command may take: nothing is more worth waiting for, also where the machine is busy."""
 _KEPT = 30 * 86400.0
 _CLOSED = ".closed"
 """What a closed entry's file ends with, so that looking for open ones reads none of a month's closed ones."""
@@ -142,13 +144,16 @@ def busy(fault_id: str) -> bool:
     return held(_path(fault_id).with_suffix(".lock"))
 
 
-def state(site: Site) -> State:
-    """Return what of the fault is at its target now; a target that is gone took the fault with it."""
+def state(site: Site, patience: float = 10.0) -> State:
+    """Return what of the fault is at its target now; a target that is gone took the fault with it.
+
+    Each check may take so many seconds.
+    """
     at = _same(site)
     if at is None:
         return State.ABSENT
     try:
-        states = {_checked(at, check) for check in site.steps.checks}
+        states = {_checked(at, check, patience) for check in site.steps.checks}
     except Gone:
         return State.ABSENT
     if State.LIVE in states:
@@ -187,8 +192,8 @@ def _undone(site: Site, handle: int) -> str:
         at = _same(site)
         if at is not None:
             for command in site.steps.undo:
-                at.run(command, pass_fds=(handle,))
-            left = state(site)
+                at.run(command, timeout=_UNDOING, pass_fds=(handle,))
+            left = state(site, _UNDOING)
             return f"{site.target} is still {left}" if left is not State.ABSENT else ""
     except Gone:
         return ""  # it went away meanwhile, and took the fault with it
@@ -209,9 +214,9 @@ def _same(site: Site) -> Target | None:
         return None
 
 
-def _checked(at: Target, check: Check) -> State:
+def _checked(at: Target, check: Check, patience: float) -> State:
     try:
-        output = at.run(check.command)
+        output = at.run(check.command, timeout=patience)
     except CommandFailed as error:
         if re.search(check.absent, error.stderr):
             return State.ABSENT

@@ -11,10 +11,12 @@ import pytest
 from runner import guarding
 from runner.errors import CommandFailed, Inconclusive
 from runner.targets.netns import Netns
+from tests._cli import CHAOSCTL, proven
 from tests._inject import healed, injected, injection
 from tests._network import OURS
 from tests._service import breaking, service, wait_for
 from tests._sshd import sshd
+from tests._systemd import systemd
 
 
 def test_service_stands_still_and_goes_on_by_itself(namespaces: Callable[[], Netns], tmp_path: Path) -> None:
@@ -105,3 +107,24 @@ def test_behind_ssh_it_outlives_the_connection(
         wait_for(lambda: redis.answers(1.0), "it does not go on")
         fault.finish()
         assert fault.healed
+
+
+@pytest.mark.guest
+def test_under_systemd_its_guardian_is_a_unit_that_outlives_everybody(no_leaks: None, tmp_path: Path) -> None:
+    """Which a process in the session of a login may not, where systemd ends that with all that it has started."""
+    with systemd(tmp_path) as machine, subprocess.Popen(machine.inside("sleep", "600")) as victim:
+        argv = machine.inside(CHAOSCTL, "inject", "process-stop", "--process=sleep", "--on=local", "--duration=20s")
+        with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, process_group=0) as run:
+            fault_id = proven(run)
+            unit = f"chaosctl-{fault_id}.service"
+            members = machine.run("cat", f"/sys/fs/cgroup/system.slice/{unit}/cgroup.procs")
+            os.killpg(run.pid, signal.SIGKILL)
+        assert len(members.split()) == 1, "the guardian, in a cgroup of its own"
+        assert machine.run("systemctl", "is-active", unit) == "active"
+        state = ("ps", "-o", "state=", "-C", "sleep")
+        assert machine.run(*state) == "T"
+        wait_for(lambda: machine.run(*state) == "S", "the guardian did not let it go on")
+        wait_for(lambda: machine.run("systemctl", "is-active", unit, check=False) == "inactive", "it is still there")
+        recovered = machine.run(CHAOSCTL, "recover", fault_id)
+        assert "Nothing of it is left" in recovered
+        victim.kill()
