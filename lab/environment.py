@@ -49,9 +49,6 @@ def _is_ours(lab: Lab) -> bool:
 
 def _environment(lab: Lab) -> dict[str, Any]:
     duration = format_duration(lab.duration)
-    return {
-        "kind": "lab",
-        **kind(lab).environment(lab),
-        "duration": duration,
-        "variables": {"window": format_duration(lab.window), "duration": duration},
-    }
+    told = kind(lab).environment(lab)
+    variables = {"window": format_duration(lab.window), "duration": duration, **told.get("variables", {})}
+    return {"kind": "lab", **told, "duration": duration, "variables": variables}

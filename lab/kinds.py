@@ -7,7 +7,7 @@ from typing import Any
 from lab.hosts import HOSTS, Host, prometheus_yml
 from lab.kubernetes import cluster, refresh
 from lab.plan import Lab
-from lab.zone import ETCD, PROMETHEUS, resolv_conf
+from lab.zone import ETCD, PROMETHEUS, REDIS, resolv_conf
 
 __all__ = ["ALL_HOSTS", "Kind", "kind"]
 
@@ -52,6 +52,7 @@ def _environment(lab: Lab) -> Mapping[str, Any]:
     return {
         "hosts": {host.name: _host(lab, host) for host in HOSTS if host.namespace},
         "prometheus": {"url": f"http://{lab.address(PROMETHEUS)}:9090"},
+        "variables": {"redis": f"redis://{lab.address(REDIS)}:6379"},
         "etcd": {"endpoints": [f"http://{lab.address(ETCD)}:2379"], "clients": ["payment-ledger"]},
     }
 

@@ -27,7 +27,10 @@ def test_it_is_what_the_configuration_expects(lab: Lab) -> None:
     assert [str(url) for url in (written.etcd.endpoints if written.etcd else ())] == ["http://10.219.1.30:2379/"]
     assert written.etcd
     assert written.etcd.clients == ("payment-ledger",)
-    assert (written.duration, written.variables) == (20.0, {"window": "5s", "duration": "20s"})
+    assert (written.duration, written.variables) == (
+        20.0,
+        {"window": "5s", "duration": "20s", "redis": "redis://10.219.1.10:6379"},
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,4 +105,4 @@ def test_a_slower_prometheus_has_a_wider_window_and_longer_faults(lab: Lab) -> N
     slow = Lab("written", lab.subnet, 15.0)
     environment.write(slow)
     written = read(slow.environment).environments["written"]
-    assert (written.duration, written.variables) == (90.0, {"window": "60s", "duration": "90s"})
+    assert (written.duration, written.variables) == (90.0, {**written.variables, "window": "60s", "duration": "90s"})
