@@ -4,7 +4,7 @@ import ipaddress
 import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -16,7 +16,7 @@ from runner.errors import ChaosctlError, Inconclusive, UsageError
 from runner.fault import Fault, Try
 from runner.model import EndsBy, ProbeCall, Steps, format_duration
 from runner.sequential import ShareTest
-from runner.targets import Target
+from runner.targets import Served, Target
 
 __all__ = ["NetworkFault", "refuse_rare"]
 
@@ -122,11 +122,15 @@ class NetworkFault(Fault):
         """Return the table and links; raises Missing where the kernel has not what it takes, UsageError, Refused."""
         self.refuse(seconds)
         interfaces, directions = self._interfaces(at), _DIRECTIONS[self.direction]
-        made = Diversion(self.name, at, (self._traffic(at),), interfaces, directions, self.qdisc, self.drains)
-        return made.steps(fault_id, seconds, self._notes(interfaces))
+        spared = at.way_in() if isinstance(at, Served) else 0
+        traffic = replace(self._traffic(at), spared=spared)
+        made = Diversion(self.name, at, (traffic,), interfaces, directions, self.qdisc, self.drains)
+        return made.steps(fault_id, seconds, self._notes(interfaces, spared))
 
-    def _notes(self, interfaces: Iterable[str]) -> Iterator[str]:
+    def _notes(self, interfaces: Iterable[str], spared: int) -> Iterator[str]:
         yield f"Packets count where they pass {' and '.join(interfaces)}; how addresses find each other is left alone."
+        if spared:
+            yield f"Its port {spared} (the kubelet's) is left alone: we get there by it."
         if self.drains:
             yield "The last packets taken in at the deadline leave when their time has come; undoing drops them."
 

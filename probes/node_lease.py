@@ -4,13 +4,14 @@ Times come from watches, not from asking again and again: each is when the clust
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Protocol
 
+from probes._following import Following, Take
 from probes._node_account import Account, moment
-from runner.cluster import Cluster, Listing
-from runner.errors import ChaosctlError, Inconclusive
+from runner.cluster import Cluster
+from runner.errors import Inconclusive
 from runner.model import Look, Sight, clock, format_duration, iso
 from runner.targets import reach
 
@@ -51,7 +52,7 @@ class NodeWatch:
         self.account = Account(node)
         self._at = at
         self._node = node
-        self._stop = threading.Event()
+        self._followed: list[Following] = []
         self._changed = threading.Condition()
         self._opened = 0.0
         self._ended: float | None = None
@@ -69,7 +70,8 @@ class NodeWatch:
 
     def close(self) -> None:
         """End the watch."""
-        self._stop.set()
+        for each in self._followed:
+            each.end()
 
     def look(self, before: Look | None) -> Look:
         """Return whether heartbeats come: ABSENT is a node that is whole and renews, PRESENT one that is overdue.
@@ -152,34 +154,10 @@ class NodeWatch:
         taint = ", tainted unreachable" if self.account.tainted else ""
         return f"{'ready' if self.account.ready == 'True' else f'Ready={self.account.ready}'}{taint}"
 
-    def _follow(self, path: str, take: Callable[[str, Any, float], None], **query: str) -> None:
-        listing = self._at.items(path, **query)  # type: ignore[arg-type]
-        self._take_all(listing, take)
-        thread = threading.Thread(target=self._watch, args=(path, listing.version, take, query), daemon=True)
-        thread.start()
-
-    def _take_all(self, listing: Listing, take: Callable[[str, Any, float], None]) -> None:
-        with self._changed:
-            for item in listing.items:
-                take("ADDED", item, clock())
-
-    def _watch(self, path: str, version: str, take: Callable[[str, Any, float], None], query: dict[str, str]) -> None:
-        """Follow a collection; where that breaks off, take in what is there now and go on from there."""
-        while not self._stop.is_set():
-            try:
-                for event in self._at.watch(path, version, self._stop, **query):
-                    with self._changed:
-                        take(event.kind, event.item, clock())
-                        self._changed.notify_all()
-            except ChaosctlError:
-                if self._stop.wait(_SETTLE):
-                    return
-                try:
-                    listing = self._at.items(path, **query)  # type: ignore[arg-type]
-                except ChaosctlError:
-                    continue  # the API server is away: nothing can be seen until it is back
-                version = listing.version
-                self._take_all(listing, take)
+    def _follow(self, path: str, take: Take, **query: str) -> None:
+        following = Following(self._at, path, take, self._changed, **query)
+        self._followed.append(following)
+        following.begin()
 
 
 _SAID = {"unknown": "Ready=Unknown", "tainted": "tainted"}

@@ -5,8 +5,8 @@ import socket
 from collections.abc import Iterator
 
 from runner.errors import Inconclusive
-from runner.model import DNS_PROBE_ID
-from runner.targets import Resolver, Target
+from runner.model import DNS_PROBE_ID, ProbeCall
+from runner.targets import Looking, Resolver, Target
 
 __all__ = ["addresses"]
 
@@ -22,6 +22,8 @@ def addresses(at: Target, name: str) -> tuple[str, ...]:
     try:
         return (str(ipaddress.ip_address(name)),)
     except ValueError:
+        if isinstance(at, Looking):  # no socket of this machine is in its network: it is asked there
+            return tuple(at.look(ProbeCall("probes.dns:addresses", {"name": name}), None).evidence["addresses"])
         resolver = at.resolver()
     for full in _candidates(name, resolver):
         for server in resolver.nameservers:

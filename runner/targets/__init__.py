@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 from runner.errors import UsageError
 from runner.model import Command, Look, ProbeCall
 
-__all__ = ["PACKAGES", "Known", "Looking", "Resolver", "Target", "is_same", "reach", "schemes"]
+__all__ = ["PACKAGES", "Known", "Looking", "Resolver", "Served", "Target", "is_same", "reach", "schemes"]
 
 PACKAGES = {
     "ps": "procps",
@@ -78,6 +78,14 @@ class Known(Protocol):
 
     def known(self) -> str:
         """Return its identity by the API alone, the last word of its full one; raises Gone where it is no more."""
+
+
+@runtime_checkable
+class Served(Protocol):
+    """A target whose own network carries what we ask of it, to a server there."""
+
+    def way_in(self) -> int:
+        """Return the TCP port of that server: a fault that took it would take our looks and the undo as well."""
 
 
 def is_same(at: Target, identity: str) -> bool:

@@ -1,6 +1,7 @@
 """A node of a Kubernetes cluster: `node:worker-03`, reached by a privileged pod of ours on it."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from runner.cluster import Cluster, cluster
 from runner.errors import Gone
@@ -33,9 +34,17 @@ class NodeTarget(RemoteTarget):
         """Return nothing: the agent is in the node's network itself."""
         return {}
 
+    def way_in(self) -> int:
+        """Return the kubelet's port: by that the API server reaches our pod on the node."""
+        return int(self._found()["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"])
+
     def identity(self) -> str:
         """Return the node's UID and boot id, as the API server knows them; raises Gone where it is gone."""
+        found = self._found()
+        return f"boot:{found['status']['nodeInfo']['bootID']} node:{found['metadata']['uid']}"
+
+    def _found(self) -> dict[str, Any]:
         found = self.cluster.find(f"/api/v1/nodes/{self.node}")
         if found is None:
             raise Gone(f"There is no node {self.node} in {self.cluster.environment!r}.", "`kubectl get nodes`")
-        return f"boot:{found['status']['nodeInfo']['bootID']} node:{found['metadata']['uid']}"
+        return found

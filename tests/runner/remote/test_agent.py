@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runner import tables
-from runner.errors import CommandFailed, Missing, Unreachable
+from runner.errors import CommandFailed, Inconclusive, Missing, Unreachable
 from runner.model import Look, Sight, clock
 from runner.remote import messages
 from runner.targets.netns import Netns
@@ -73,6 +73,20 @@ def test_probe_looks_from_inside_the_pod(net: Network, tmp_path: Path) -> None:
             "look", name="pod", uid=uid, function="probes.dns:look", before=seen, arguments=arguments
         )
         assert messages.look_from(again).sight is Sight.ABSENT  # type: ignore[union-attr]
+
+
+def test_names_are_resolved_inside_the_pod(net: Network, tmp_path: Path) -> None:
+    with agent() as (connection, _), pod(net.client.namespace, tmp_path, f"nameserver {SERVER_V4}\n") as uid:
+
+        def found(name: str) -> Any:
+            asked = {"name": name}
+            return connection.call(
+                "look", name="pod", uid=uid, function="probes.dns:addresses", before=None, arguments=asked
+            )["evidence"]["addresses"]
+
+        assert found("redis-cluster.payment.svc.cluster.local") == ["10.0.0.1", "fd00::1"]
+        with pytest.raises(Inconclusive, match="no address at pod"):
+            found("nobody.payment.svc.cluster.local")
 
 
 def test_only_probes_can_be_asked_to_look() -> None:
