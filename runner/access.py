@@ -68,6 +68,14 @@ CAPABILITIES = (
         ),
     ),
     Capability(
+        "ephemeral-faults",
+        (
+            *_LEDGER,
+            *_rights("patch", "pods/ephemeralcontainers", namespace=THEIRS),
+            *_rights("create", "pods/attach", namespace=THEIRS),
+        ),
+    ),
+    Capability(
         "admission-faults",
         (*_LEDGER, Right("get", "validatingadmissionpolicies", _ADMISSION, name="chaosctl-heartbeat-loss")),
     ),

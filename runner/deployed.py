@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from runner.entry import IN_PODS
 from runner.errors import ChaosctlError
 
 __all__ = ["deployed", "told"]
@@ -48,6 +49,7 @@ def told(workload: Mapping[str, Any]) -> dict[str, str]:
 def _places(targets: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield environment and namespace of each target that is a pod."""
     for target in targets:
-        if target.startswith("pod:"):
-            environment, namespace, _ = target.removeprefix("pod:").split("/", 2)
+        scheme, _, rest = target.partition(":")
+        if scheme in IN_PODS:
+            environment, namespace, _ = rest.split("/", 2)
             yield environment, namespace

@@ -15,6 +15,7 @@ from runner import ledger, residue
 from runner.config import Chosen, config_files, current_or_none
 from runner.discovery import fault, names
 from runner.errors import ChaosctlError, CommandFailed
+from runner.fault import Fault
 from runner.guardrails import enforce, on_environment, opted_in
 from runner.model import Command
 from runner.targets import PACKAGES, reach
@@ -117,7 +118,7 @@ def _access(chosen: Chosen) -> Iterator[Finding]:
 
     found = list(access.grants(cluster(chosen.name, chosen.environment.kubernetes), opted_in.LABEL))
     for grant in found:
-        faults = ", ".join(name for name in names() if fault(name).access == grant.capability)
+        faults = ", ".join(name for name in names() if _is_allowed(fault(name), grant.capability))
         allows = f"allows {faults or 'plans, probes and `chaosctl faults`'}"
         told = f"may not {', '.join(grant.lacking)}" if grant.lacking else allows
         fix = f"An administrator grants it by deploy/rbac/{grant.capability}.yaml." if grant.lacking else ""
@@ -125,6 +126,10 @@ def _access(chosen: Chosen) -> Iterator[Finding]:
     if chosen.environment.kubernetes and chosen.environment.kubernetes.opt_in and not any(one.where for one in found):
         told = f"no namespace is labelled {opted_in.LABEL}=allowed: no pod takes a fault"
         yield Finding("access to namespaces", False, told, f"kubectl label namespace NAME {opted_in.LABEL}=allowed")
+
+
+def _is_allowed(declared: type[Fault], capability: str) -> bool:
+    return declared.access == capability or (capability == "ephemeral-faults" and declared.fits_container())
 
 
 def _left() -> Iterator[Finding]:

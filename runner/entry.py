@@ -7,9 +7,12 @@ from typing import Any
 
 from runner.model import Check, Command, Count, Steps
 
-__all__ = ["IN_CLUSTERS", "Entry", "Site", "clusters", "parsed", "written"]
+__all__ = ["IN_CLUSTERS", "IN_PODS", "Entry", "Site", "clusters", "parsed", "written"]
 
-IN_CLUSTERS = "node", "pod"
+IN_PODS = "pod", "ephemeral"
+"""The ways to reach a pod."""
+
+IN_CLUSTERS = "node", *IN_PODS
 """The ways to reach a target that lead through a cluster."""
 
 

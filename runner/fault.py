@@ -75,6 +75,11 @@ class Fault(ABC):
         """Whether it enters the network of its targets in a cluster; the others act and look by the API alone."""
         return self.access == "node-faults"
 
+    @classmethod
+    def fits_container(cls) -> bool:
+        """Return whether it can be had from an ephemeral container, which has power over its network alone."""
+        return cls.access == "node-faults" and set(cls.needs) <= {"nft", "CAP_NET_ADMIN"}
+
     def identity(self, at: Target) -> str:
         """Return what tells a target from a later one of its name, by no more than the fault itself needs."""
         return at.known() if isinstance(at, Known) and not self.enters else at.identity()

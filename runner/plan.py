@@ -93,6 +93,12 @@ def foreseen(request: Request, chosen: Chosen | None) -> Plan:
     seconds = duration(request, chosen)
     request.fault.refuse(seconds)
     selected = _selected(request.selection, chosen)
+    if any(at.name.startswith("ephemeral:") for at in selected.targets) and not request.fault.fits_container():
+        raise UsageError(
+            f"{request.fault.name} cannot be had by an ephemeral container: that has NET_ADMIN and nothing more, and "
+            f"the fault needs {', '.join(request.fault.needs)}.",
+            "Reach pods by their nodes: leave --via out, or say --via=node.",
+        )
     if chosen:
         rulings += guardrails.on_proposal(guardrails.Proposal(chosen, selected, seconds))
     needed = request.selection.needed(len(selected.targets))

@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 from runner.cluster import Cluster, cluster
 from runner.config import Chosen
+from runner.entry import IN_PODS
 from runner.errors import ChaosctlError, CommandFailed, Inconclusive, Unreachable, UsageError
+from runner.remote.pods import US
 from runner.selection import Pick, Selected, Selection, Share, holds, some, wanted
 from runner.targets import Target
+from runner.targets.ephemeral import EphemeralTarget
 from runner.targets.node import NodeTarget
 from runner.targets.pod import PodTarget, Whereabouts
 
@@ -20,6 +23,9 @@ __all__ = ["Arrivals", "select"]
 
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
 _AGAIN = 1.0
+_TRACE = (
+    f"An ephemeral container, {US}-ID, stays in the spec of each of these pods until that is made again; it has ended.",
+)
 
 
 class _Pod(NamedTuple):
@@ -38,6 +44,8 @@ class _Pod(NamedTuple):
 def select(selection: Selection, chosen: Chosen) -> Selected:
     """Return the pods or nodes that are meant; raises Inconclusive where none is there."""
     at = cluster(chosen.name, chosen.environment.kubernetes)
+    if selection.via == "ephemeral" and (selection.node or selection.where.startswith("node:")):
+        raise UsageError("--via=ephemeral is a way into pods, and nodes are meant.", "Leave it out.")
     if selection.where:
         return _named(selection, at)
     if selection.node:
@@ -50,18 +58,20 @@ def _named(selection: Selection, at: Cluster) -> Selected:
     words = [word.strip() for word in selection.where.split(",") if word.strip()]
     if all(word.startswith("node:") for word in words):
         return _nodes([word.rpartition("/")[2].removeprefix("node:") for word in words], at, selection)
-    if not all(word.startswith("pod:") for word in words):
+    schemes = {word.partition(":")[0] for word in words}
+    if len(schemes) > 1 or not schemes <= set(IN_PODS):
         raise UsageError(f"--on={selection.where} mixes kinds of targets.", "Name pods, or nodes, or hosts.")
     found, picks = [], []
     for word in words:
-        names = word.removeprefix("pod:").split("/")
+        names = word.partition(":")[2].split("/")
         if len(names) not in (2, 3):
             raise UsageError(f"{word!r} is not a pod.", "Write pod:NAMESPACE/NAME.")
         namespace, name = names[-2:]
-        target = PodTarget(at, namespace, name)
+        target = (EphemeralTarget if "ephemeral" in (*schemes, selection.via) else PodTarget)(at, namespace, name)
         picks.append(Pick(target.name, name, namespace, node=target.seen.node))
         found.append(target)
-    return Selected(tuple(found), ", ".join(pick.host for pick in picks), tuple(picks))
+    notes = _TRACE if any(isinstance(target, EphemeralTarget) for target in found) else ()
+    return Selected(tuple(found), ", ".join(pick.host for pick in picks), tuple(picks), notes=notes)
 
 
 def _nodes(names: list[str], at: Cluster, selection: Selection) -> Selected:
@@ -108,18 +118,19 @@ def _pods(selection: Selection, at: Cluster, label: str) -> Selected:
             f"No running pod matches {selection.spoken()} in environment {at.environment!r}: nothing was touched.",
             _why_none(matching) or f"`kubectl get pods -n {selection.namespace or 'NAMESPACE'}` shows those there are.",
         )
-    picks = some([_pick(pod, at) for pod in usable], selection.replicas)
+    targets = {_target(pod, at, selection.via).name: pod for pod in usable}
+    picks = some([_pick(pod, name) for name, pod in targets.items()], selection.replicas)
     chosen = {pick.target for pick in picks}
-    taken = [pod for pod in usable if _name(pod, at) in chosen]
+    taken = [pod for name, pod in targets.items() if name in chosen]
     total = Counter(pod.service for pod in listing.items if pod.running)
     shares = Counter(pod.service for pod in taken)
     return Selected(
-        targets=tuple(_target(pod, at) for pod in taken),
+        targets=tuple(_target(pod, at, selection.via) for pod in taken),
         who=_who(taken, selection.namespace),
         picks=tuple(picks),
         shares=tuple(Share(service, count, total[service]) for service, count in shares.items()),
         said=selection.replicas == "all" or not (selection.replicas or selection.selector),
-        notes=tuple(_notes(matching, selection.replicas)),
+        notes=tuple(_notes(matching, selection)),
         arrivals=lambda: Arrivals(at, path, listing.version, selection, label, usable, taken),
     )
 
@@ -197,7 +208,7 @@ class Arrivals:
                 had, of = self._count(pod.service)
                 if had < wanted(of, self._selection.replicas):
                     self._taken.add(pod.uid)
-                    self._waiting.append(_target(pod, self._at))
+                    self._waiting.append(_target(pod, self._at, self._selection.via))
 
     def _count(self, service: str) -> tuple[int, int]:
         """Return how many running pods of a service were given the fault, and how many there are."""
@@ -226,16 +237,13 @@ def _matches(pod: _Pod, selection: Selection) -> bool:
     return all(holds(pod.labels, term) for term in selection.selector.split(",") if term)
 
 
-def _pick(pod: _Pod, at: Cluster) -> Pick:
-    return Pick(_name(pod, at), pod.name, pod.namespace, pod.service, pod.node)
+def _pick(pod: _Pod, target: str) -> Pick:
+    return Pick(target, pod.name, pod.namespace, pod.service, pod.node)
 
 
-def _name(pod: _Pod, at: Cluster) -> str:
-    return f"pod:{at.environment}/{pod.namespace}/{pod.name}"
-
-
-def _target(pod: _Pod, at: Cluster) -> PodTarget:
-    return PodTarget(at, pod.namespace, pod.name, Whereabouts(pod.uid, pod.node))
+def _target(pod: _Pod, at: Cluster, via: str) -> PodTarget:
+    made = EphemeralTarget if via == "ephemeral" else PodTarget
+    return made(at, pod.namespace, pod.name, Whereabouts(pod.uid, pod.node))
 
 
 def _who(pods: list[_Pod], namespace: str) -> str:
@@ -243,12 +251,15 @@ def _who(pods: list[_Pod], namespace: str) -> str:
     return f"{names} in {namespace}" if namespace else names
 
 
-def _notes(matching: Iterable[_Pod], replicas: str) -> Iterable[str]:
+def _notes(matching: Iterable[_Pod], selection: Selection) -> Iterable[str]:
     on_host = [pod.name for pod in matching if pod.on_host and pod.running]
     if on_host:
         yield f"Left out, because their network is the node's own (hostNetwork): {', '.join(on_host)}."
-    if replicas not in ("", "all"):
-        yield f"Of pods that start during the fault, as many take it as keep it at {replicas} of each service's."
+    if selection.replicas not in ("", "all"):
+        kept = f"keep it at {selection.replicas} of each service's"
+        yield f"Of pods that start during the fault, as many take it as {kept}."
+    if selection.via == "ephemeral":
+        yield from _TRACE
 
 
 def _why_none(matching: Iterable[_Pod]) -> str:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from runner.config import Environment, Host
 from runner.errors import Inconclusive, UsageError
@@ -13,7 +13,7 @@ from runner.targets import Target, reach
 
 __all__ = ["Arrivals", "Pick", "Selected", "Selection", "Share", "holds", "select", "some", "wanted"]
 
-_IN_CLUSTER = "pod:", "node:"
+_IN_CLUSTER = "pod:", "node:", "ephemeral:"
 
 
 def _labels(written: object) -> str:
@@ -58,6 +58,9 @@ class Selection:
     replicas: Annotated[
         str, _replicas, "how many of each service's pods or hosts that match, the first by name: 1, 50% or all"
     ] = ""
+    via: Annotated[Literal["node", "ephemeral"], "how pods are entered: from their node, or by a container in them"] = (
+        "node"
+    )
     at_least: Annotated[str, _share, "go on while so many of the targets have the fault: 3 or 80%"] = "100%"
 
     @classmethod

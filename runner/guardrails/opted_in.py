@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from runner.entry import IN_PODS
 from runner.guardrails.proposal import Proposal
 from runner.guardrails.ruling import Ruling, allow, deny
 
@@ -15,7 +16,9 @@ def rule(proposal: Proposal) -> tuple[Ruling, ...]:
     """Return whether each namespace with targets carries the label, each no apart; raises Unreachable."""
     pinned = proposal.chosen.environment.kubernetes
     picks = proposal.selected.picks
-    namespaces = sorted({pick.namespace for pick in picks if pick.namespace and pick.target.startswith("pod:")})
+    namespaces = sorted(
+        {pick.namespace for pick in picks if pick.namespace and pick.target.partition(":")[0] in IN_PODS}
+    )
     if pinned is None or not namespaces:
         return ()
     if not pinned.opt_in:

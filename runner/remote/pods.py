@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["COMPONENT", "LABEL", "MANAGER", "OURS", "US", "config_map", "node_pod", "session"]
+__all__ = ["COMPONENT", "LABEL", "MANAGER", "OURS", "US", "config_map", "ephemeral", "is_ours", "node_pod", "session"]
 
 MANAGER, US = "app.kubernetes.io/managed-by", "chaosctl"
 OURS = f"{MANAGER}={US}"
@@ -57,6 +57,17 @@ def node_pod(token: str, namespace: str, node: str, image: str, owner: Mapping[s
             "containers": [{**agent(image), "securityContext": {"privileged": True, "runAsUser": 0}}],
         },
     }
+
+
+def ephemeral(token: str, image: str) -> dict[str, Any]:
+    """Return the container that works in a pod of somebody else's: root there, with power over its network alone."""
+    powers = {"capabilities": {"add": ["NET_ADMIN", "NET_RAW"]}, "runAsUser": 0, "runAsNonRoot": False}
+    return {**agent(image), "name": f"{US}-{token}", "securityContext": powers}
+
+
+def is_ours(container: Mapping[str, Any]) -> bool:
+    """Whether an ephemeral container was made by chaosctl."""
+    return str(container["name"]).startswith(f"{US}-")
 
 
 def agent(image: str) -> dict[str, Any]:

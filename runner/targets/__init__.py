@@ -79,6 +79,9 @@ class Known(Protocol):
     def known(self) -> str:
         """Return its identity by the API alone, the last word of its full one; raises Gone where it is no more."""
 
+    def remembered(self) -> str:
+        """Return the same as it was when the target was first seen; raises Gone where it is none."""
+
 
 @runtime_checkable
 class Served(Protocol):
@@ -90,8 +93,12 @@ class Served(Protocol):
 
 def is_same(at: Target, identity: str) -> bool:
     """Return whether a target is the one of that identity, full or by the API alone; raises what `identity` does."""
-    if isinstance(at, Known) and len(identity.split()) == 1:
-        return at.known() == identity
+    if isinstance(at, Known):
+        *more, known = identity.split()
+        if not more:
+            return at.known() == identity
+        if at.remembered() != known:
+            return False  # another, which need not be entered to know it
     return at.identity() == identity
 
 

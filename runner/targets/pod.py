@@ -31,8 +31,10 @@ def reach(rest: str) -> "PodTarget":
 class PodTarget(RemoteTarget):
     """A pod's network namespace; `seen` saves asking where it is."""
 
+    scheme = "pod"
+
     def __init__(self, at: Cluster, namespace: str, pod: str, seen: Whereabouts | None = None) -> None:
-        self.name = f"pod:{at.environment}/{namespace}/{pod}"
+        self.name = f"{self.scheme}:{at.environment}/{namespace}/{pod}"
         self.cluster = at
         self.path = f"/api/v1/namespaces/{namespace}/pods/{pod}"
         self._seen = seen
@@ -72,6 +74,10 @@ class PodTarget(RemoteTarget):
         if found is None:
             raise Gone(f"{self.name} is not there any more.", "`kubectl get pods` shows those that are.")
         return f"pod:{found['metadata']['uid']}"
+
+    def remembered(self) -> str:
+        """Return the UID of the pod that is meant, in the same way; raises Gone where none of that name is there."""
+        return f"pod:{self.seen.uid}"
 
     def ask(self, do: str, patience: float = 10.0, **arguments: Any) -> Any:
         """Return the agent's answer about this pod; raises Gone where that has no processes because it is over.

@@ -21,7 +21,7 @@ _NEVER = (
 )
 
 
-@pytest.mark.parametrize("granted", ["observe", "pod-faults", "node-faults", "admission-faults"])
+@pytest.mark.parametrize("granted", ["observe", "pod-faults", "ephemeral-faults", "node-faults", "admission-faults"])
 def test_a_group_may_do_what_its_file_grants_and_nothing_else(
     kube: Kube, granted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,12 +50,15 @@ def test_an_administrator_lacks_nothing_and_doctor_names_the_faults(kube: Kube, 
     findings = {finding["what"]: finding for finding in json.loads(say("doctor", "--output", "json").out)}
     assert findings["access node-faults"]["ok"]
     assert "network-dns" in findings["access node-faults"]["told"]
+    by_container = findings["access ephemeral-faults in payment"]["told"]
+    assert "network-dns" in by_container
+    assert "network-delay" not in by_container, "it needs more than NET_ADMIN"
 
 
 def test_nobody_may_read_secrets_or_change_admission_policies(kube: Kube) -> None:
     """Asked of the API server about each group, not read from the files."""
     at = cluster(current().name)
-    for group in ("observe", "pod-faults", "node-faults", "admission-faults"):
+    for group in ("observe", "pod-faults", "ephemeral-faults", "node-faults", "admission-faults"):
         for verb, api_group, resource in _NEVER:
             attributes = {"verb": verb, "group": api_group, "resource": resource, "namespace": "default"}
             who = {"user": "anybody", "groups": [f"chaosctl:{group}", "system:authenticated"]}

@@ -226,7 +226,7 @@ def test_action_takes_parameters_selection_and_duration_as_chaos_toolkit_needs_t
     signature = inspect.signature(act)
     assert list(signature.parameters) == [
         "target", "mode", "control", "witness", "where", "namespace", "selector", "node", "allow_node", "replicas",
-        "at_least", "duration",
+        "via", "at_least", "duration",
     ]  # fmt: skip
     assert {p.kind for p in signature.parameters.values()} == {inspect.Parameter.POSITIONAL_OR_KEYWORD}
     required = [p.name for p in signature.parameters.values() if p.default is inspect.Parameter.empty]
