@@ -3,19 +3,14 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
+from probes._workloads import moment
 from runner.remote.pods import MANAGER, US
 
-__all__ = ["Account", "moment"]
+__all__ = ["Account"]
 
 _LOST = "node.kubernetes.io/unreachable"
-
-
-def moment(written: str) -> float:
-    """Return a time as the API writes it, in seconds since the epoch."""
-    return datetime.fromisoformat(written).timestamp()
 
 
 @dataclass

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-__all__ = ["evicted", "is_ready", "restarted", "restarts", "rollout", "serving", "spread"]
+__all__ = ["evicted", "is_ready", "moment", "restarted", "restarts", "rollout", "serving", "spread"]
 
 _ZONE = "topology.kubernetes.io/zone"
 Item = Mapping[str, Any]
@@ -27,7 +27,7 @@ def restarted(pods: Iterable[Item], since: float) -> int:
     The API keeps the last end of each alone: a container that ended twice counts once.
     """
     ends = (each.get(state, {}).get("terminated") for each in _containers(pods) for state in ("lastState", "state"))
-    return sum(_moment(end["finishedAt"]) >= since for end in ends if end and end.get("finishedAt"))
+    return sum(moment(end["finishedAt"]) >= since for end in ends if end and end.get("finishedAt"))
 
 
 def evicted(pod: Item) -> str:
@@ -93,5 +93,6 @@ def _containers(pods: Iterable[Item]) -> Iterable[Mapping[str, Any]]:
     return (each for pod in pods for each in pod.get("status", {}).get("containerStatuses", ()))
 
 
-def _moment(written: str) -> float:
+def moment(written: str) -> float:
+    """Return a time as the API writes it, in seconds since the epoch."""
     return datetime.fromisoformat(written).timestamp()

@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Protocol
 
 from probes._following import Following, Take
-from probes._node_account import Account, moment
+from probes._node_account import Account
+from probes._workloads import moment
 from runner.cluster import Cluster
 from runner.errors import Inconclusive
 from runner.model import Look, Sight, clock, format_duration, iso

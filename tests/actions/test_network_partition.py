@@ -104,7 +104,9 @@ def _until_answered(line: Wire, limit: float) -> list[tuple[float, float, bool]]
 
 def test_is_not_proven_where_nothing_is_dropped(line: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     chains = _traffic._chains
-    monkeypatch.setattr(_traffic, "_chains", lambda way, what, where, _, *rest: chains(way, what, where, "accept", *rest))
+    monkeypatch.setattr(
+        _traffic, "_chains", lambda way, what, where, _, *rest: chains(way, what, where, "accept", *rest)
+    )
     proof = NetworkPartition.proof
     monkeypatch.setattr(NetworkPartition, "proof", lambda fault, at: replace(proof(fault, at), patience=1))
     with pytest.raises(Inconclusive, match="did not show"):

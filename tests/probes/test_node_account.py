@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from probes._node_account import Account, moment
+from probes._node_account import Account
+from probes._workloads import moment
 
 
 def lease(renewed: str) -> dict[str, Any]:
