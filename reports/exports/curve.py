@@ -113,7 +113,7 @@ def _series(series: Series, axis: Axis) -> Curve:
         lines=_lines([(x, y) for x, y, _ in points]),
         bad=tuple((x, y) for x, y, outcome in points if outcome is Outcome.BAD and y is not None),
         gaps=tuple(x for x, y, _ in points if y is None),
-        top=f"{scale.high:.3g}" if values else "holds",
+        top=_top(scale) if values else "holds",
         bottom=f"{scale.low:.3g}" if values else "does not",
         limits=tuple(scale.y(limit) for limit in limits if scale.low < limit <= scale.high),
     )
@@ -125,6 +125,11 @@ def _y(value: float | str | bool | None, outcome: Outcome, scale: _Scale) -> flo
     if isinstance(value, int | float) and not isinstance(value, bool):
         return scale.y(value)
     return _Scale(0, 1).y(1.0 if outcome is Outcome.GOOD else 0.0)
+
+
+def _top(scale: _Scale) -> str:
+    """Return the upper end of a scale; where all values are 0 it has none, and the lower one says it."""
+    return f"{scale.high:.3g}" if scale.high > scale.low else ""
 
 
 def _limits(series: Series) -> list[float]:
