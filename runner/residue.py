@@ -105,7 +105,7 @@ def _found_at(at: Target) -> list[Entry]:
     if at.name.startswith("node:"):
         return []
     try:
-        found = tables.found("".join(at.run(listing) for listing in tables.LISTS))
+        found = tables.found(at.run(tables.LISTING))
         identity = at.identity() if found else ""
     except Gone:
         return []  # the namespace went away between listing and looking: nothing can be left there

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from runner.model import Check, Command, Count, iso
 
 __all__ = [
-    "LISTS",
+    "LISTING",
     "Family",
     "Found",
     "check",
@@ -31,7 +31,9 @@ __all__ = [
 
 Family = Literal["inet", "netdev"]
 
-LISTS = Command(("nft", "list", "ruleset", "inet")), Command(("nft", "list", "ruleset", "netdev"))
+LISTING = Command(("nft", "list ruleset inet; list ruleset netdev"))
+"""Lists all that faults of ours may be in: one process, because a hundred targets are asked at once."""
+
 _SAID = r'comment "chaosctl ([a-z0-9-]+) until (\d{4}-\d\d-\d\dT[\d:.]{12}Z)( by links)?"'
 _HEAD = re.compile(rf"^table (inet|netdev) chaos_([a-z0-9]+) \{{\s+{_SAID}", re.MULTILINE)
 _DIRECTIONS = {"out": "o", "in": "i"}
@@ -68,7 +70,7 @@ def comment(fault: str, deadline: float, linked: bool = False) -> str:
 
 
 def found(listing: str) -> tuple[Found, ...]:
-    """Return the faults in the output of one of `LISTS`: tables that say of themselves that they are ours.
+    """Return the faults in the output of `LISTING`: tables that say of themselves that they are ours.
 
     The name alone would not do: a table `chaos_mesh` is somebody else's, and is never to be undone.
     """

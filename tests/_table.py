@@ -43,4 +43,4 @@ def both(one: Entry, other: Entry) -> Entry:
 
 def listed(at: Target) -> str:
     """Return the packet rules there."""
-    return "".join(at.run(listing) for listing in tables.LISTS)
+    return at.run(tables.LISTING)
