@@ -6,7 +6,7 @@ from typing import Any
 from runner.entry import IN_PODS
 from runner.errors import ChaosctlError
 
-__all__ = ["deployed", "told"]
+__all__ = ["deployed", "labelled", "told"]
 
 _KINDS = "deployments", "statefulsets", "daemonsets"
 _CHART = "helm.sh/chart"
@@ -30,6 +30,16 @@ def deployed(targets: Iterable[str]) -> tuple[dict[str, str], str]:
     except ChaosctlError as error:
         return found, error.message
     return found, ""
+
+
+def labelled(started_by: Mapping[str, Any], targets: Iterable[str]) -> tuple[dict[str, Any], str]:
+    """Return an origin with what runs beside these targets among its labels, and what kept from reading that.
+
+    What was said by hand wins over what the cluster says.
+    """
+    found, missing = deployed(targets)
+    told_so = f"what runs in the cluster could not be read: {missing}" if missing else ""
+    return {**started_by, "labels": found | started_by["labels"]}, told_so
 
 
 def told(workload: Mapping[str, Any]) -> dict[str, str]:

@@ -1,12 +1,12 @@
 """One run of one experiment: what is done around Chaos Toolkit's own steps, and the record of it."""
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from runner import guardrails, lifecycle
 from runner.config import Chosen, current_or_none
-from runner.deployed import deployed
+from runner.deployed import labelled
 from runner.errors import ChaosctlError, Inconclusive, Residue, Unreachable, UsageError
 from runner.experiment import Extension, experiment_hash
 from runner.guardrails import conditions, halt
@@ -222,13 +222,15 @@ class Run:
     ) -> dict[str, Any]:
         """Return the run in the shape of reports.record.Record."""
         faults = [injection.account() for injection in lifecycle.injections if injection.courses]
-        started_by = self.origin()
-        running = self._running(target["target"] for fault in faults for target in fault["targets"])
+        targets = [target["target"] for fault in faults for target in fault["targets"]]
+        started_by, missing = labelled(self.origin(), targets)
+        if missing:
+            tell("labels", missing)
         return {
             "run": self.id,
             "kind": "experiment",
             "experiment": self.experiment(experiment, configuration, path),
-            "origin": started_by | {"labels": running | started_by["labels"]},
+            "origin": started_by,
             "promise": self.extension.promise(),
             "started": self.started,
             "ended": clock(),
@@ -255,13 +257,6 @@ class Run:
     def origin(self) -> dict[str, Any]:
         """Return who and what started the run."""
         return origin(self._how, self.chosen)
-
-    def _running(self, targets: Iterable[str]) -> dict[str, str]:
-        """Return what ran there as labels, as the cluster says; what was said by hand wins over it."""
-        found, missing = deployed(targets)
-        if missing:
-            tell("labels", f"what runs in the cluster could not be read: {missing}")
-        return found
 
     def _decisions(self) -> list[guardrails.Ruling]:
         faults = [ruling for injection in lifecycle.injections for ruling in injection.rulings]

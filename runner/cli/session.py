@@ -165,20 +165,26 @@ class Session:
         """
         from reports import spool  # noqa: PLC0415 - after the fault, where its time costs nothing
         from reports.record import Record  # noqa: PLC0415
+        from runner.deployed import labelled  # noqa: PLC0415
         from runner.origin import origin, problem, run_id  # noqa: PLC0415
 
         if not any(course.before for course in injection.courses):
             return
+        account = injection.account()
+        by_hand = origin("chaosctl inject", injection.plan.chosen)
+        started_by, missing = labelled(by_hand, [target["target"] for target in account["targets"]])
+        if missing:
+            self._tell("labels", missing)
         data = {
             "run": run_id(injection.plan.fault.name, self._started),
             "kind": "inject",
             "experiment": {"title": injection.plan.sentence},
-            "origin": origin("chaosctl inject", injection.plan.chosen),
+            "origin": started_by,
             "promise": {},
             "started": self._started,
             "ended": clock(),
             "timeline": self._timeline,
-            "faults": [injection.account()],
+            "faults": [account],
             "decisions": [ruling.account() for ruling in self._decisions(injection)],
             "residue": [self._problem.message] if isinstance(self._problem, Residue) else [],
             "problem": problem(self._problem),

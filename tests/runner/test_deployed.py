@@ -8,7 +8,7 @@ import pytest
 
 from runner import cluster as clusters
 from runner.config import Kubernetes
-from runner.deployed import deployed, told
+from runner.deployed import deployed, labelled, told
 from tests._api_server import Cluster, cluster
 
 UID = "6f1d2c3b-0000-4000-8000-000000000001"
@@ -64,3 +64,14 @@ def test_a_cluster_that_does_not_say_is_told_and_no_pods_ask_none(served: Cluste
     served.asked.clear()
     assert deployed(["netns:payment", "local", "node:staging/worker-1"]) == ({}, "")
     assert served.asked == []
+
+
+def test_what_was_said_by_hand_wins(served: Cluster) -> None:
+    served.workloads = {"deployments": [workload("api", "api"), workload("web", "web")]}
+    by_hand = {"user": "ada", "labels": {"image.api": "mine", "git": "4f2a9c1"}}
+    labels = {"image.api": "mine", "git": "4f2a9c1", "image.web": "registry:5000/web:1.4"}
+    assert labelled(by_hand, PODS) == ({"user": "ada", "labels": labels}, "")
+    served.status = 403
+    kept, missing = labelled(by_hand, PODS)
+    assert kept == by_hand
+    assert missing.startswith("what runs in the cluster could not be read: ")
