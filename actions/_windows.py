@@ -9,9 +9,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.errors import UsageError
 from runner.model import format_duration
 
-__all__ = ["Windows", "quantile"]
+__all__ = ["Windows", "as_percentile", "quantile"]
 
 _PERIODS = 10
 _SHORTEST_PERIOD = 1.0
@@ -82,6 +83,18 @@ class Windows:
         latency = period * _spare(self.share) if period >= _SHORTEST_PERIOD else 0.0
         shares = [tenth / 1000 for tenth in range(999, 499, -1) if self.latency / _spare(tenth / 1000) <= period]
         return latency, max(shares, default=0.0)
+
+
+def as_percentile(written: object) -> float:
+    """Return a percentile written as 99, 99.9 or P99; raises UsageError."""
+    text = str(written).strip().removeprefix("P").removeprefix("p").removesuffix("%")
+    try:
+        percentile = float(text)
+    except ValueError:
+        percentile = 0.0
+    if isinstance(written, bool) or not 50 <= percentile <= 99.9:
+        raise UsageError(f"{written!r} is no percentile that can be had.", "Write one from 50 to 99.9: 99.")
+    return percentile
 
 
 def _within(value: float, reach: float) -> float:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from actions import _nft, _tc
 from actions._diversion import Diversion, routes, tries
 from actions._traffic import Traffic, open_window
-from actions._windows import Windows
+from actions._windows import Windows, as_percentile
 from runner import tables
 from runner.addresses import addresses
 from runner.config import Environment
@@ -32,22 +32,15 @@ __all__ = ["EtcdLatency", "etcd_latency"]
 _LOCAL = "http://127.0.0.1:2379"
 _LOOPBACK_RANGES = "127.0.0.0/8", "::1/128"
 _PEER_PORT = 2380
+_ENGINES = {
+    "netem": "netem, as was asked for",
+    "window": "window, as was asked for",
+    "auto": "window, which is nearer to a percentile than netem",
+}
 _ELECTION_TIMEOUT = 1.0
 """What etcd has where nobody changed it; it does not tell."""
 _KEEPALIVE = 10.0
 """How long the API server waits for a sign of life of its connection to etcd."""
-
-
-def _percentile(written: object) -> float:
-    """Return a percentile: 99, 99.9 or P99."""
-    text = str(written).strip().removeprefix("P").removeprefix("p").removesuffix("%")
-    try:
-        percentile = float(text)
-    except ValueError:
-        percentile = 0.0
-    if isinstance(written, bool) or not 50 <= percentile <= 99.9:
-        raise UsageError(f"{written!r} is no percentile that can be had.", "Write one from 50 to 99.9: 99.")
-    return percentile
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ class EtcdLatency(Fault):
 
     latency: Annotated[Duration, "how long requests take"]
     percentile: Annotated[
-        float, _percentile, "the percentile of writes that takes so long: 99; absent: every request takes longer"
+        float, as_percentile, "the percentile of writes that takes so long: 99; absent: every request takes longer"
     ] = 0.0
     jitter: Annotated[Duration, "how much the delay of every request varies"] = 0.0
     correlation: Annotated[Percent, "how much each delay is like the one before"] = 0.0
@@ -281,13 +274,13 @@ class EtcdLatency(Fault):
 
     def _notes(self, seconds: float) -> Iterator[str]:
         if not self.percentile:
-            yield "Engine: netem. Every request to etcd is delayed, reads, watches and new connections included."
+            yield "Engine: netem, as always without a percentile. All requests are late, and new connections too."
             return
         number = self._windows.number(seconds)
         width, period = self._windows.width(seconds / number), seconds / number
         how = "delayed by netem" if self._by_netem else "held back"
         yield (
-            f"Engine: {'netem' if self._by_netem else 'window'}. {number} times, every {format_duration(period)}, all "
+            f"Engine: {_ENGINES[self.engine]}. {number} times, every {format_duration(period)}, all "
             f"requests are {how} for about {format_duration(width)}: a burst stall, reads and watches included."
         )
         if width > 2:

@@ -66,6 +66,7 @@ def test_quantile_becomes_the_latency_over_lo_and_over_a_wire_with_tls(no_leaks:
         assert (course.achieved.sight is Sight.PRESENT) == (abs(own["achieved"] - 0.5) <= 0.05) == (not course.errors)
         assert course.hits
         assert course.ended_how == "deadline"
+        assert "window, which is nearer to a percentile than netem" in fault.account()["notes"][0]
 
 
 def test_another_load_than_the_writers_is_counted(no_leaks: None, wired: Etcd) -> None:

@@ -91,7 +91,7 @@ def test_with_jitter_it_comes_to_what_was_asked_for_and_ends_at_the_deadline(no_
     assert course.achieved.evidence["leader_stayed"]
     assert course.ended_how == "deadline"
     assert fault.healed
-    assert "Engine: netem." in fault.account()["notes"][0]
+    assert fault.account()["notes"][0].startswith("Engine: netem, as always")
 
 
 def test_ends_by_the_kernel_with_every_process_dead(no_leaks: None, wired: Etcd) -> None:
@@ -118,7 +118,7 @@ def test_a_percentile_by_netem_delays_in_windows_that_the_kernel_closes(no_leaks
     while not (max(times) > 0.6 and min(times) < 0.3):
         times += connects(wired, 1)
         assert len(times) < 2000, "windows neither open nor close"
-    assert fault.account()["notes"][0].startswith("Engine: netem. ")
+    assert fault.account()["notes"][0].startswith("Engine: netem, as was asked for. ")
     assert healed(fault).healed
     assert left(wired.client) == []
 
