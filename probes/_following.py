@@ -11,6 +11,7 @@ from runner.model import clock
 __all__ = ["Following", "Take"]
 
 _AGAIN = 1.0
+_EVERY = 60
 
 Take = Callable[[str, Mapping[str, Any], float], None]
 
@@ -42,7 +43,7 @@ class Following:
     def _follow(self, version: str) -> None:
         while not self._stop.is_set():
             try:
-                for event in self._at.watch(self._path, version, self._stop, **self._query):
+                for event in self._at.watch(self._path, version, self._stop, _EVERY, **self._query):
                     self._tell(event.kind, event.item)
             except ChaosctlError:
                 self.lost = self.lost or clock()

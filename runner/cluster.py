@@ -99,15 +99,17 @@ class Cluster:
             if not more:
                 return Listing(found, page["metadata"]["resourceVersion"])
 
-    def watch(self, path: str, version: str, stop: threading.Event, **query: str) -> Iterator[Event]:
+    def watch(self, path: str, version: str, stop: threading.Event, every: int = 60, **query: str) -> Iterator[Event]:
         """Yield what happens to a collection from that version on, until `stop` is set.
+
+        Where nothing happens, `stop` is looked at `every` so many seconds.
 
         Raises CommandFailed with status 410 where the version is too old, Unreachable where the connection breaks: list
         again, and watch from there.
         """
         while not stop.is_set():
-            asked = _with(path, {**query, "watch": "1", "resourceVersion": version, "timeoutSeconds": "60"})
-            for line in _lines(self._send("GET", asked, None, "", Timeout(connect=_PATIENCE, read=70.0)), stop):
+            asked = _with(path, {**query, "watch": "1", "resourceVersion": version, "timeoutSeconds": str(every)})
+            for line in _lines(self._send("GET", asked, None, "", Timeout(connect=_PATIENCE, read=every + 10.0)), stop):
                 told = json.loads(line)
                 if told["type"] == "ERROR":
                     raise CommandFailed(self._name, ("watch", path), told["object"]["code"], told["object"]["message"])

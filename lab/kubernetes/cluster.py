@@ -25,7 +25,7 @@ __all__ = ["HOSTS", "environment", "furnish", "prepare", "resolv_conf"]
 _MANIFESTS = Path(__file__).parent / "manifests"
 # What an administrator grants; it is not part of the installed product.
 _RIGHTS = Path(__file__).parent.parent.parent / "deploy" / "rbac"
-_PATIENCE = 60.0
+_PATIENCE = 180.0
 # Parts that are not of the payment system are looked at no more often: their answers are long.
 _SLOW = 5.0
 
@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 
 
 def _node(name: str) -> Host:
-    return Host(name, NODES[name], partial(_command, node=name), checks.is_node, limit=90.0, every=0.5)
+    return Host(name, NODES[name], partial(_command, node=name), checks.is_node, limit=240.0, every=0.5)
 
 
 def _command(lab: Lab, node: str) -> tuple[str, ...]:
@@ -44,20 +44,20 @@ def _workload(name: str, namespace: str, kind: str = "deployments") -> Host:
     def check(lab: Lab, _number: int) -> str:
         return checks.is_ready(lab, kind, namespace, name)
 
-    return Host(name, NODES[CONTROL_PLANE], None, check, limit=90.0, every=0.5, namespace=namespace)
+    return Host(name, NODES[CONTROL_PLANE], None, check, limit=240.0, every=0.5, namespace=namespace)
 
 
 HOSTS = (
     ETCD_HOST,
     *(_node(name) for name in NODES),
     _workload("coredns", "kube-system"),
-    Host("prometheus", NODES[CONTROL_PLANE], None, checks.scrapes, limit=90.0, every=0.5, scrapes=3),
+    Host("prometheus", NODES[CONTROL_PLANE], None, checks.scrapes, limit=240.0, every=0.5, scrapes=3),
     _workload("redis-cluster", "payment", "statefulsets"),
     _workload("payment-api", "payment"),
     _workload("payment-pooled", "payment"),
     _workload("payment-stale", "payment"),
     _workload("payment-ledger", "ledger"),
-    Host("traffic", NODES[CONTROL_PLANE], None, checks.has_traffic, limit=90.0, every=0.5, scrapes=3),
+    Host("traffic", NODES[CONTROL_PLANE], None, checks.has_traffic, limit=240.0, every=0.5, scrapes=3),
 )
 
 

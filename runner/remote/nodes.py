@@ -17,7 +17,6 @@ from runner.cluster import Cluster
 from runner.errors import ChaosctlError, Missing, Unreachable
 from runner.holding import at_release
 from runner.ledger import new_id
-from runner.model import clock
 from runner.remote import pods
 from runner.remote.connection import Connection
 
@@ -130,16 +129,20 @@ def _explained(where: str) -> Iterator[None]:
 
 def started(at: Cluster, pod: dict[str, Any], container: str) -> None:
     """Wait until a container runs, as the API server tells it; raises Missing where it never will, with the reason."""
-    meta, limit, stop = pod["metadata"], clock() + _START, threading.Event()
+    meta, stop = pod["metadata"], threading.Event()
     path = f"/api/v1/namespaces/{meta['namespace']}/pods"
     only = f"metadata.name={meta['name']}"
-    for event in at.watch(path, meta["resourceVersion"], stop, fieldSelector=only):
-        if _running(event.item, container):
-            return
-        if clock() > limit:
-            break
+    limit = threading.Timer(_START, stop.set)
+    limit.start()
+    try:
+        for event in at.watch(path, meta["resourceVersion"], stop, every=5, fieldSelector=only):
+            if _running(event.item, container):
+                return
+    finally:
+        limit.cancel()
     raise Unreachable(
-        f"{meta['namespace']}/{meta['name']} did not start within {_START:g} s.", f"See `kubectl describe pod {only}`."
+        f"{meta['namespace']}/{meta['name']} did not start within {_START:g} s.",
+        f"See `kubectl -n {meta['namespace']} describe pod {meta['name']}`: its node may be lost or have no room.",
     )
 
 

@@ -40,3 +40,12 @@ def _is_gone(at: Any) -> bool:
     except Gone:
         return True
     return False
+
+
+def test_node_pod_whose_node_never_starts_it_is_given_up(kube: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No kubelet, no news of it: the end of waiting must not wait for news."""
+    monkeypatch.setattr(nodes, "_START", 1.0)
+    with pytest.raises(Unreachable, match="did not start within 1 s"):
+        nodes.agent(here(), "worker-99")
+    nodes.release()
+    assert until("nothing of ours", lambda: not left())
