@@ -26,12 +26,15 @@ def before(
     are not to be `entered` are not looked into for what no ledger knows.
     """
     found = [*_known(targets, environment, own), *_unknown(targets.values() if entered else ())]
-    return tuple(found) or (allow(_NAME, f"nothing was left at {len(targets)} targets"),)
+    told = "nothing was left" if entered else "no ledger knows of anything left"
+    return tuple(found) or (allow(_NAME, f"{told} at {len(targets)} targets"),)
 
 
 def after(targets: Iterable[Target]) -> tuple[Ruling, ...]:
     """Return whether nothing that no ledger knows is at targets where all that is known was undone."""
     looked = list(targets)
+    if not looked:
+        return ()
     return tuple(_unknown(looked)) or (allow(_NAME, f"nothing is left at {len(looked)} targets"),)
 
 

@@ -12,7 +12,7 @@ __all__ = ["images"]
 _HOME = Path(__file__).parent.parent.parent.parent
 _PARTS = "actions", "probes", "runner", "reports", "lab", "experiments"
 _APP = "app"
-_TOOLS = "nft", "ip", "tc", "nsenter", "ping", "ps"
+_TOOLS = "nft", "ip", "tc", "nsenter", "unshare", "ping", "ps"
 _PYTHON = {
     "PATH": "/usr/local/bin:/usr/sbin:/usr/bin",
     "PYTHONPATH": f"/{_APP}",
