@@ -26,6 +26,7 @@ __all__ = [
     "Promise",
     "Record",
     "Series",
+    "ShareRecord",
     "Start",
     "TargetRecord",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from reports.chart import Paint, axis_lines, axis_of, numbers, series_lines
 from reports.proof import proof_lines
-from reports.record import FaultRecord, Judgement, Record, Series
+from reports.record import FaultRecord, Judgement, Record, Series, ShareRecord
 from reports.verdict import judge
 from runner.model import Outcome, Verdict, format_duration, iso
 
@@ -80,9 +80,13 @@ def _wrapped(text: str, hang: str = "  ") -> list[str]:
 def _fault(fault: FaultRecord) -> list[str]:
     return [
         *_wrapped(f"{fault.name}: {fault.sentence.rstrip('.')}."),
-        *(f"  For {each.picked} of {each.of} replicas of {each.service}" for each in fault.shares),
+        *(line for share in fault.shares if share.picked < share.of for line in _share(share)),
         *(line for note in fault.notes for line in _wrapped(f"  Note: {note}", "    ")),
     ]
+
+
+def _share(share: ShareRecord) -> list[str]:
+    return _wrapped(f"  For {share.picked} of {share.of} replicas of {share.service}.", "    ")
 
 
 def _steady_state(record: Record, paint: Paint) -> list[str]:

@@ -2,11 +2,30 @@
 
 import click
 
+from runner.errors import UsageError
 from runner.fault import Fault
 from runner.parameters import Parameter, parameters
 from runner.selection import Selection
 
-__all__ = ["fault_options"]
+__all__ = ["FaultCommand", "fault_options"]
+
+_MEANT = {"--percent": "--replicas=50%", "--count": "--replicas=2"}
+
+
+class FaultCommand(click.Command):
+    """A command with a fault's options; where another tool's word for one is used, it says which is meant."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; raises UsageError, and what click raises."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if meant := _MEANT.get(error.option_name):
+                raise UsageError(
+                    f"{self.name} has no option {error.option_name}.",
+                    f"A part of each service's pods or hosts is chosen by --replicas, such as {meant}.",
+                ) from error
+            raise
 
 
 def fault_options(declared: type[Fault]) -> list[click.Option]:

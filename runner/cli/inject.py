@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from runner.cli.fault_options import fault_options
+from runner.cli.fault_options import FaultCommand, fault_options
 from runner.cli.options import env_option, output_option
 from runner.cli.session import Session
 from runner.discovery import fault, names
@@ -45,6 +45,8 @@ def _command(declared: type[Fault]) -> click.Command:
 
     told = sys.modules[declared.__module__].__doc__ or ""
     in_short = told.splitlines()[0].removeprefix(f"{declared.name}: ")
-    built = click.command(declared.name, help=told, short_help=f"{in_short[0].upper()}{in_short[1:]}")(run)
+    built = click.command(declared.name, FaultCommand, help=told, short_help=f"{in_short[0].upper()}{in_short[1:]}")(
+        run
+    )
     built.params = [*fault_options(declared), *built.params]
     return built

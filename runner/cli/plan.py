@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from runner.cli.fault_options import fault_options
+from runner.cli.fault_options import FaultCommand, fault_options
 from runner.cli.options import env_option, output_option
 from runner.config import current_or_none
 from runner.discovery import fault, names
@@ -51,7 +51,7 @@ def command(what: tuple[str, ...], variables: tuple[str, ...], environment: str,
 def _given(what: tuple[str, ...]) -> dict[str, Any]:
     """Return a fault's arguments, read as `chaosctl inject` reads them."""
     params = fault_options(fault(what[0]))
-    reading = click.Command(what[0], params=list(params), callback=lambda **given: given, add_help_option=False)
+    reading = FaultCommand(what[0], params=list(params), callback=lambda **given: given, add_help_option=False)
     given: dict[str, Any] = reading.main(list(what[1:]), prog_name=f"chaosctl plan {what[0]}", standalone_mode=False)
     return {name: value for name, value in given.items() if value is not None}
 

@@ -118,6 +118,8 @@ def test_experiments_are_planned_with_their_variables(
     [
         (["nothing.yaml"], "'nothing.yaml' is neither an experiment's file nor a fault."),
         (["network-dns", "--namspace=payment"], "No such option"),
+        (["network-dns", "--percent=50"], "--replicas=50%"),
+        (["network-dns", "--count", "2"], "--replicas=2"),
         (["network-dns", "--on=local"], "--target is missing"),
         (["network-dns", "--target=x", "--on=local", "--duration=5"], "'5' is not a duration"),
     ],

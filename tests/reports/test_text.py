@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from reports.record import Problem, Promise, Record
+from reports.record import Problem, Promise, Record, ShareRecord
 from reports.text import summary
 from reports.verdict import judged
 from runner.model import Outcome
@@ -12,6 +12,9 @@ from tests.reports._records import SECONDS, bad_at, events, fault, gate, random_
 
 STORED = "Stored in sqlite:////var/lib/chaosctl/store.db."
 LONG = "a name that somebody made as long as names get when they hold a cluster, a namespace and a workload, " * 2
+
+
+SHARES = ShareRecord(service=LONG, picked=1, of=3), ShareRecord(service="payment/whole", picked=2, of=2)
 
 
 def dipping() -> Record:
@@ -37,6 +40,12 @@ def test_run_that_chose_no_environment_is_told_without_one() -> None:
     assert summary(nowhere).splitlines()[2] == "started 2027-01-15 08:00:00 UTC by ada on ops-1, took 3m"
 
 
+def test_part_of_a_service_is_told_and_a_whole_one_is_not() -> None:
+    text = summary(record(faults=(fault(shares=SHARES),)))
+    assert "For 1 of 3 replicas of a name that" in text
+    assert "payment/whole" not in text
+
+
 def test_recovery_is_told_with_its_resolution() -> None:
     late = record(series=(series(bad_at(*range(118, 125)), hard=False),), events=events())
     text = " ".join(summary(late).split())
@@ -57,7 +66,7 @@ REPORTS = {
     "passed": dipping(),
     "a long name everywhere": record(
         experiment=record().experiment.model_copy(update={"title": LONG}),
-        faults=(fault(target(f"netns:{LONG}".replace(" ", "-")), sentence=LONG, notes=(LONG,)),),
+        faults=(fault(target(f"netns:{LONG}".replace(" ", "-")), sentence=LONG, notes=(LONG,), shares=SHARES),),
         series=(series(probe=LONG),),
     ),
     "an injection": record(kind="inject", series=()),
