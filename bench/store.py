@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -46,26 +47,24 @@ _COPIED = {
 SECONDS = 20.0
 _RUNS = int(os.environ.get("CHAOSCTL_BENCH_RUNS", "20000"))
 _DURABLE = ("shared_buffers=512MB", "max_connections=60", "max_wal_size=4GB")
-_HEADERS = {"Content-Type": "application/json"}
 
 
 def main() -> None:
     """Print one table a database."""
     programs = binaries()
     assert programs, "PostgreSQL is not installed: make setup installs it"
-    with TemporaryDirectory() as folder:
-        _bench("SQLite", f"sqlite:///{folder}/store.db", min(_RUNS, 100_000))
     with postgres(programs, _DURABLE) as cluster, cluster.database() as url:
         _bench("PostgreSQL", url, _RUNS)
+    with TemporaryDirectory() as folder:
+        _bench("SQLite", f"sqlite:///{folder}/store.db", min(_RUNS, 100_000))
 
 
 def _bench(name: str, url: str, runs: int) -> None:
     with open_store(url) as store:
         before = _size(store)
         took = _fill(store, runs)
-        print(
-            f"{name}: {runs:,} runs stored directly in {took:,.0f} s, {(_size(store) - before) / runs:,.0f} bytes a run"
-        )
+        each = (_size(store) - before) / runs
+        print(f"{name}: {runs:,} runs stored directly in {took:,.0f} s, {each:,.0f} bytes a run", flush=True)
     many = ("--processes", "2") if url.startswith("postgresql") else ()
     with _served(url, *many) as (place, shown):
         print(f"{name}: {_single(place, shown):8,.0f} runs/s ingested over HTTP, one a request, 12 writers")
@@ -181,42 +180,51 @@ def _served(url: str, *options: str) -> Iterator[tuple[str, str]]:
 
 
 def _single(place: str, shown: str) -> float:
-    bodies = _contents()
-    until = time.perf_counter() + SECONDS
+    bodies, headers = _contents(), _headers(shown, "application/json")
 
-    def write(writer: int) -> int:
-        connection, sent = http.client.HTTPConnection(urlsplit(place).netloc), 0
-        while time.perf_counter() < until:
-            body = bodies[sent % 20].replace(b"RUN", f"s-{writer}-{sent}".encode())
-            connection.request("POST", "/api/v1/runs", body, _HEADERS | {"Authorization": f"Bearer {shown}"})
-            answer = connection.getresponse()
-            answer.read()
-            assert answer.status == 201, answer.status
-            sent += 1
-        return sent
+    def send(connection: http.client.HTTPConnection, writer: int, sent: int) -> int:
+        body = bodies[sent % 20].replace(b"RUN", f"s-{writer}-{sent}".encode())
+        connection.request("POST", "/api/v1/runs", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 201, answer.status
+        return 1
 
-    with ThreadPoolExecutor(12) as pool:
-        return sum(pool.map(write, range(12))) / SECONDS
+    return _rate(place, 12, send)
 
 
 def _bulk(place: str, shown: str) -> float:
-    bodies = _contents()
-    until = time.perf_counter() + SECONDS
-    headers = {"Content-Type": "application/x-ndjson", "Authorization": f"Bearer {shown}"}
+    bodies, headers = _contents(), _headers(shown, "application/x-ndjson")
 
-    def write(writer: int) -> int:
-        connection, sent = http.client.HTTPConnection(urlsplit(place).netloc), 0
-        while time.perf_counter() < until:
-            lines = [bodies[n % 20].replace(b"RUN", f"b-{writer}-{sent + n}".encode()) for n in range(200)]
-            connection.request("POST", "/api/v1/runs", b"\n".join(lines), headers)
-            answer = connection.getresponse()
-            told = json.loads(answer.read())
-            assert told["stored"] == 200, told
-            sent += 200
-        return sent
+    def send(connection: http.client.HTTPConnection, writer: int, sent: int) -> int:
+        lines = [bodies[n % 20].replace(b"RUN", f"b-{writer}-{sent + n}".encode()) for n in range(200)]
+        connection.request("POST", "/api/v1/runs", b"\n".join(lines), headers)
+        told = json.loads(connection.getresponse().read())
+        assert told["stored"] == 200, told
+        return 200
 
-    with ThreadPoolExecutor(3) as pool:
-        return sum(pool.map(write, range(3))) / SECONDS
+    return _rate(place, 3, send)
+
+
+def _rate(place: str, writers: int, send: Callable[[http.client.HTTPConnection, int, int], int]) -> float:
+    """Return runs a second over `SECONDS`; all processes have answered before the clock starts."""
+    ready = threading.Barrier(writers)
+
+    def write(writer: int) -> tuple[int, float]:
+        connection = http.client.HTTPConnection(urlsplit(place).netloc)
+        sent = first = send(connection, writer, 0)
+        ready.wait()
+        begun = time.perf_counter()
+        while time.perf_counter() < begun + SECONDS:
+            sent += send(connection, writer, sent)
+        return sent - first, time.perf_counter() - begun
+
+    with ThreadPoolExecutor(writers) as pool:
+        return sum(sent / took for sent, took in pool.map(write, range(writers)))
+
+
+def _headers(shown: str, kind: str) -> dict[str, str]:
+    return {"Content-Type": kind, "Authorization": f"Bearer {shown}"}
 
 
 def _contents() -> list[bytes]:

@@ -32,15 +32,15 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-_LATEST = 1e10
 
 
 def _to_the_millisecond(values: tuple[float, ...]) -> tuple[float, ...]:
     """Round a series at once; one that is whole milliseconds, as stored ones are, is seen to be so in half the time."""
-    small = min(values, default=0.0) >= 0 and max(values, default=0.0) < _LATEST
-    if small and values == tuple([int(value * 1000 + 0.5) / 1000 for value in values]):
-        return values
-    return tuple([round(value, 3) for value in values])
+    try:
+        whole = values == tuple([int(value * 1000 + 0.5) / 1000 for value in values])
+    except OverflowError:
+        whole = False
+    return values if whole else tuple([round(value, 3) for value in values])
 
 
 Moment = Annotated[float, AfterValidator(lambda value: round(value, 3))]

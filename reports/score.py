@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from reports.record import Events, Record
-from reports.steady import Same, Samples, Slot, Window, increasing, moments, samples, slots, steady_again, watch_end
+from reports.steady import Same, Samples, Slot, Window, moments, samples, slots, steady_again, watch_end
 
 __all__ = [
     "FORMULA",
@@ -143,9 +143,9 @@ def counted_until(events: Events, window: Window) -> float | None:
 @lru_cache(maxsize=_REMEMBERED)
 def _event_points(events: Same[Events]) -> _Points:
     """Judging one run asks for the same entries three times."""
-    at = moments(events.it.start, events.it.offsets)
+    at, ordered = moments(events.it.start, events.it.offsets)
     every, bad = _unsigned(events.it.all), _unsigned(events.it.bad)
-    if increasing(at):
+    if ordered:
         return _Points(at, every, bad)
     rows = sorted(zip(at, every, bad, strict=True))
     return _Points([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])

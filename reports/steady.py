@@ -19,7 +19,6 @@ __all__ = [
     "Window",
     "coverage",
     "fault_window",
-    "increasing",
     "moments",
     "samples",
     "slots",
@@ -115,30 +114,33 @@ def samples(series: Series) -> Samples:
 @lru_cache(maxsize=_REMEMBERED)
 def _samples(series: Same[Series]) -> Samples:
     """Judging one run asks for the same samples more than ten times."""
-    at = moments(series.it.start, series.it.offsets)
+    at, ordered = moments(series.it.start, series.it.offsets)
     good = [True if each is _GOOD else False if each is _BAD else None for each in series.it.outcomes]
-    if increasing(at):
+    if ordered:
         return Samples(at, good)
     seen: dict[float, bool | None] = {}
     for moment, known in zip(at, good, strict=True):
         seen[moment] = known if moment not in seen else _worse(known, seen[moment])
-    ordered = sorted(seen)
-    return Samples(ordered, [seen[moment] for moment in ordered])
+    times = sorted(seen)
+    return Samples(times, [seen[moment] for moment in times])
 
 
-def moments(start: float, offsets: Sequence[float]) -> list[float]:
-    """Return each moment start + offset to the millisecond, as round() gives it.
+def moments(start: float, offsets: Sequence[float]) -> tuple[list[float], bool]:
+    """Return each moment start + offset to the millisecond, as round() gives it, and whether each is after the last.
 
     Both are whole milliseconds, so that their sum in floats is no thousandth of one off, and cutting is a third of the
-    work of round().
+    work of round(). It is right for moments from 1970 to the year 2286; where the first and the last of those that
+    increase are, all are.
     """
-    if offsets and start + min(offsets) >= 0 and start + max(offsets) < _LATEST:
-        return [int((start + offset) * 1000 + 0.5) / 1000 for offset in offsets]
-    return [round(start + offset, 3) for offset in offsets]
+    if offsets and start + offsets[0] > 0 and start + offsets[-1] < _LATEST:
+        cut = [int((start + offset) * 1000 + 0.5) / 1000 for offset in offsets]
+        if _increasing(cut):
+            return cut, True
+    rounded = [round(start + offset, 3) for offset in offsets]
+    return rounded, _increasing(rounded)
 
 
-def increasing(at: Sequence[float]) -> bool:
-    """Whether each moment is later than the one before."""
+def _increasing(at: Sequence[float]) -> bool:
     return all(map(lt, at, at[1:]))
 
 
@@ -157,6 +159,12 @@ def coverage(series: Series, end: float) -> tuple[int, int]:
 
 def slots(series: Series, end: float) -> Samples:
     """Return the samples with an unknown one for each that is missing; only for a series with sufficient coverage."""
+    return _slots(Same(series), end)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _slots(same: Same[Series], end: float) -> Samples:
+    series = same.it
     found = samples(series)
     times = [series.start, *found.at]
     times.append(max(end, times[-1]) + series.interval)

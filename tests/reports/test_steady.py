@@ -44,8 +44,10 @@ def test_series_that_are_alike_are_remembered_apart() -> None:
 
 @given(start=st.integers(-(10**6), 10**13), offsets=st.lists(st.integers(-(10**7), 10**7)))
 def test_a_moment_is_the_sum_to_the_millisecond(start: int, offsets: list[int]) -> None:
-    found = moments(start / 1000, [each / 1000 for each in offsets])
-    assert found == [round(start / 1000 + each / 1000, 3) for each in offsets]
+    for those in (offsets, sorted(offsets), sorted(set(offsets))):
+        found, ordered = moments(start / 1000, [each / 1000 for each in those])
+        assert found == [round(start / 1000 + each / 1000, 3) for each in those]
+        assert ordered == (sorted(set(found)) == found)
 
 
 @pytest.mark.parametrize("outcome", [outcome for outcome in Outcome if outcome not in (GOOD, BAD)])
