@@ -10,8 +10,8 @@ from runner.cluster import Cluster
 __all__ = ["CAPABILITIES", "Capability", "Grant", "Right", "grants", "lacking"]
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-# Stands for the environment's own namespace, and for one that faults are meant for.
-OURS, THEIRS = "<ours>", "<theirs>"
+# Stand for the environment's own namespace, for one that faults are meant for, and for that of the guardians.
+OURS, THEIRS, GUARDIANS = "<ours>", "<theirs>", "<guardians>"
 
 
 class Right(NamedTuple):
@@ -60,11 +60,23 @@ CAPABILITIES = (
     ),
     Capability("pod-faults", (*_LEDGER, *_rights("delete", "pods", namespace=THEIRS))),
     Capability(
+        "workload-faults",
+        (
+            *_LEDGER,
+            *_rights("create delete", "jobs", "batch", GUARDIANS),
+            *_rights("list", "pods", namespace=GUARDIANS),
+            *_rights("patch", "deployments", "apps", THEIRS),
+            *(_rights("patch", "services", namespace=THEIRS) + _rights("patch", "pods", namespace=THEIRS)),
+        ),
+    ),
+    Capability(
         "node-faults",
         (
             *_LEDGER,
             *_rights("create delete", "pods", namespace=OURS),
             *_rights("create", "pods/attach", namespace=OURS),
+            *(_rights("patch", "nodes") + _rights("create", "pods/eviction")),
+            *_rights("create delete", "jobs", "batch", GUARDIANS),
         ),
     ),
     Capability(
@@ -102,7 +114,7 @@ def grants(at: Cluster, label: str) -> Iterator[Grant]:
 
 def lacking(at: Cluster, capability: Capability, namespace: str) -> list[str]:
     """Return what of a capability is lacking, in words; `namespace` is one that faults are meant for."""
-    meant = {OURS: at.pinned.namespace, THEIRS: namespace}
+    meant = {OURS: at.pinned.namespace, THEIRS: namespace, GUARDIANS: at.pinned.guardians}
     with ThreadPoolExecutor(len(capability.rights)) as pool:
         allowed = pool.map(lambda right: _is_allowed(at, right, meant), capability.rights)
     return [right.spoken(meant) for right, yes in zip(capability.rights, allowed, strict=True) if not yes]

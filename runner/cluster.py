@@ -74,9 +74,9 @@ class Cluster:
         """Create an object in a collection."""
         return self.request("POST", path, item)
 
-    def patch(self, path: str, change: Mapping[str, Any]) -> dict[str, Any]:
+    def patch(self, path: str, change: Mapping[str, Any], content: str = _MERGE) -> dict[str, Any]:
         """Merge a change into an object."""
-        return self.request("PATCH", path, change, _MERGE)
+        return self.request("PATCH", path, change, content)
 
     def delete(self, path: str, **options: Any) -> bool:
         """Delete an object; returns whether it was there."""

@@ -107,6 +107,11 @@ class Kubernetes(Part):
     )
     opt_in: bool = Field(default=True, description="only namespaces labelled chaosctl/faults=allowed take faults")
 
+    @property
+    def guardians(self) -> str:
+        """The namespace of the guardians, which lets no privileged pods in."""
+        return f"{self.namespace}-guardians"
+
 
 class Store(Part):
     """Where records go: an SQLAlchemy URL without its password."""

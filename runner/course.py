@@ -178,7 +178,9 @@ class Course:
             self.ended, self.ended_how = clock(), "undone"
 
     def look_after(self) -> None:
-        """Look until the effect is gone: at most thirty seconds, and for what ended at once as long as was asked.
+        """Look until the effect is gone: for thirty seconds or the proof's own patience, whichever is longer.
+
+        For what ended at once, as long as was asked; what somebody else ended may stay as they want it.
 
         Where the target itself is gone, the fault in it is: what has its name now is another.
         """
@@ -187,7 +189,8 @@ class Course:
             self.ended, self.ended_how = self.ended or now, "gone"
             self.after = Look(now, now, Sight.ABSENT, f"{self.at.name} itself is gone, and the fault with it")
             return
-        limit = clock() + (_HEAL_LIMIT if self._lasts else self._asked)
+        patience = _HEAL_LIMIT if self.ended_how == "early" else max(_HEAL_LIMIT, self._proof.patience)
+        limit = clock() + (patience if self._lasts else self._asked)
         if not self._lasts:
             self._proof = replace(self._proof, arguments={**self._proof.arguments, "after": True})
         self.after = self._look()

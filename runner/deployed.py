@@ -57,9 +57,11 @@ def told(workload: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _places(targets: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield environment and namespace of each target that is a pod."""
+    """Yield environment and namespace of each target that is in a namespace of a cluster."""
     for target in targets:
         scheme, _, rest = target.partition(":")
+        words = rest.split("/")
         if scheme in IN_PODS:
-            environment, namespace, _ = rest.split("/", 2)
-            yield environment, namespace
+            yield words[0], words[1]
+        elif scheme == "object" and len(words) == 4:
+            yield words[0], words[2]

@@ -7,12 +7,15 @@ from typing import Any
 
 from runner.model import Check, Command, Count, Steps
 
-__all__ = ["IN_CLUSTERS", "IN_PODS", "Entry", "Site", "clusters", "parsed", "written"]
+__all__ = ["ENTERED", "IN_CLUSTERS", "IN_PODS", "Entry", "Site", "clusters", "parsed", "written"]
 
 IN_PODS = "pod", "ephemeral"
 """The ways to reach a pod."""
 
-IN_CLUSTERS = "node", *IN_PODS
+ENTERED = "node", *IN_PODS
+"""The ways to reach a target that need something of ours there."""
+
+IN_CLUSTERS = (*ENTERED, "object")
 """The ways to reach a target that lead through a cluster."""
 
 

@@ -69,11 +69,13 @@ class Fault(ABC):
     needs: ClassVar[tuple[str, ...]]
     # Which of runner.access.CAPABILITIES it needs in a cluster; most enter a pod's or a node's network there.
     access: ClassVar[str] = "node-faults"
+    # What it changes through a cluster's API: deployment, service, pod or node; nothing where it goes into targets.
+    changes: ClassVar[str] = ""
 
     @property
     def enters(self) -> bool:
         """Whether it enters the network of its targets in a cluster; the others act and look by the API alone."""
-        return self.access == "node-faults"
+        return self.access == "node-faults" and not self.changes
 
     @classmethod
     def fits_container(cls) -> bool:
@@ -107,6 +109,10 @@ class Fault(ABC):
     def settled(self, environment: Environment | None) -> "Fault":  # noqa: ARG002 - for those that need it
         """Return the fault with what nobody said and the environment knows."""
         return self
+
+    def takes(self, replicas: int) -> int:
+        """Return how many of so many replicas of a target are taken away, for faults that change objects of the API."""
+        return replicas
 
     def home(self, environment: Environment | None) -> str:  # noqa: ARG002 - for those that have one
         """Return whom it is for, written as `--on`, where nobody said; nothing where that has to be said."""

@@ -11,7 +11,7 @@ from runner.errors import ChaosctlError, Refused
 from runner.experiment import Extension, check, extension, queries, requests
 from runner.filling import filled_in
 from runner.guardrails import Ruling
-from runner.guardrails.admission import in_cluster
+from runner.guardrails.admission import is_entered
 from runner.ledger import new_id
 from runner.model import EndsBy, Steps
 from runner.parameters import parameters
@@ -164,7 +164,7 @@ def _place(made: Plan, position: int) -> Place:
     at: Target = made.selected.targets[position]
     pick = made.selected.picks[position]
     who = at.name, pick.host, pick.namespace, pick.service
-    if in_cluster(at):
+    if is_entered(at):
         return Place(*who)
     try:
         return Place(*who, made.fault.proof(at).function, made.fault.steps(at, new_id(), made.seconds))
@@ -181,14 +181,14 @@ def _warnings(made: Plan, places: Sequence[Place]) -> list[str]:
 def _beyond(made: Plan) -> list[str]:
     """Return what the person should know that no guardrail decides on."""
     found = []
-    if any(in_cluster(at) for at in made.selected.targets):
+    if any(is_entered(at) for at in made.selected.targets):
         found.append("Targets in the cluster were not looked into: that needs a pod of ours on their nodes.")
     if made.chosen is None:
         found.append("No environment is chosen: no limit on targets, time or duration applies.")
     if made.fault.ends_by is EndsBy.ONE_SHOT:
         found.append("It happens at once and cannot be undone; a replacement must come by itself.")
     elif made.fault.ends_by is EndsBy.GUARDIAN:
-        found.append("It is ended by a process at the target: killing that as well would let it go on.")
+        found.append("It is ended by a guardian at the target: killing that as well would let it go on.")
     return found
 
 

@@ -92,7 +92,7 @@ def foreseen(request: Request, chosen: Chosen | None) -> Plan:
     rulings += guardrails.enforce(guardrails.on_environment(chosen)) if chosen else ()
     seconds = duration(request, chosen)
     request.fault.refuse(seconds)
-    selected = _selected(request.selection, chosen)
+    selected = _selected(request, chosen)
     if any(at.name.startswith("ephemeral:") for at in selected.targets) and not request.fault.fits_container():
         raise UsageError(
             f"{request.fault.name} cannot be had by an ephemeral container: that has NET_ADMIN and nothing more, and "
@@ -119,12 +119,28 @@ def duration(request: Request, chosen: Chosen | None) -> float:
     return request.seconds or request.fault.lasts(usual)
 
 
-def _selected(selection: Selection, chosen: Chosen | None) -> Selected:
+def _selected(request: Request, chosen: Chosen | None) -> Selected:
+    selection = request.selection
+    if request.fault.changes:
+        return _objects(request, chosen)
     if chosen and chosen.environment.kubernetes and selection.in_cluster:
         from runner import pods  # noqa: PLC0415 - half a second that only clusters need
 
         return pods.select(selection, chosen)
     return select(selection, chosen.environment if chosen else None)
+
+
+def _objects(request: Request, chosen: Chosen | None) -> Selected:
+    """Return the objects of a cluster's API that are meant."""
+    fault = request.fault
+    if chosen is None or chosen.environment.kubernetes is None:
+        raise UsageError(
+            f"{fault.name} acts on {fault.changes}s of a cluster, and no environment that has one was chosen.",
+            "Choose one with --env whose `kubernetes` says which.",
+        )
+    from runner import objects  # noqa: PLC0415 - half a second that only clusters need
+
+    return objects.select(request.selection, chosen, fault)
 
 
 def _seconds(written: object) -> float | None:

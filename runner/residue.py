@@ -100,9 +100,9 @@ def _found_at(at: Target) -> list[Entry]:
     """Return the faults whose tables are at a target.
 
     A node of a cluster is not looked at: that would need a privileged pod there, which not every fault on nodes needs,
-    and what is in its network is in the cluster's ledger.
+    and what is in its network is in the cluster's ledger. An object of the API has no network.
     """
-    if at.name.startswith("node:"):
+    if at.name.startswith(("node:", "object:")):
         return []
     try:
         found = tables.found(at.run(tables.LISTING))

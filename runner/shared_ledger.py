@@ -11,7 +11,7 @@ from runner.cluster import Cluster, cluster
 from runner.config import Chosen
 from runner.entry import Entry, Site, clusters, parsed, written
 from runner.model import Check, Command, Steps
-from runner.remote import pods
+from runner.remote import guardians, pods
 from runner.targets.node import NodeTarget
 
 __all__ = ["entries", "forget", "leftovers", "note"]
@@ -31,10 +31,12 @@ def note(entry: Entry) -> None:
 
 
 def forget(entry: Entry) -> None:
-    """Remove a fault's entry: nothing of the fault is left."""
+    """Remove a fault's entry, and its guardians: nothing of the fault is left."""
     for environment in clusters(entry):
         at = cluster(environment)
         at.delete(_path(at, entry.id))
+        if any(site.target.startswith("object:") for site in entry.sites):
+            guardians.dismiss(at, entry.id)
 
 
 def entries(chosen: Chosen) -> tuple[Entry, ...]:

@@ -14,6 +14,8 @@ from runner.config import current
 from runner.errors import ChaosctlError
 
 OURS = "/api/v1/namespaces/chaosctl"
+GUARDIANS = "/api/v1/namespaces/chaosctl-guardians"
+_JOBS = "/apis/batch/v1/namespaces/chaosctl-guardians/jobs"
 PAYMENT = "/api/v1/namespaces/payment/pods"
 RESOLVERS = {
     "glibc": ("getent", "hosts"),
@@ -109,8 +111,8 @@ def settle() -> None:
     try:
         until("nothing of ours", lambda: not left(), 30)
     except AssertionError:
-        for name in left():
-            here().delete(f"{OURS}/{name}", gracePeriodSeconds=0)
+        for path in _ours():
+            here().delete(path, gracePeriodSeconds=0, propagationPolicy="Background")
     until("a whole cluster", lambda: not _ailing(), 180)
     for name in _doubled():
         here().delete(f"{PAYMENT}/{name}", gracePeriodSeconds=0)
@@ -151,11 +153,15 @@ def _doubled() -> list[str]:
 
 
 def left() -> list[str]:
-    """Return what of ours is in the cluster: ledger entries, sessions, node pods and parameters."""
+    """Return what of ours is in the cluster: ledger entries, sessions, node pods, parameters and guardians."""
+    return ["/".join(path.split("/")[-2:]) for path in _ours()]
+
+
+def _ours() -> list[str]:
     at = here()
     found = [
-        f"{kind}/{item['metadata']['name']}"
-        for kind in ("pods", "configmaps")
-        for item in at.items(f"{OURS}/{kind}").items
+        f"{place}/{item['metadata']['name']}"
+        for place in (f"{OURS}/pods", f"{OURS}/configmaps", f"{GUARDIANS}/pods", _JOBS)
+        for item in at.items(place).items
     ]
-    return [name for name in found if name != "configmaps/kube-root-ca.crt"]
+    return [path for path in found if path != f"{OURS}/configmaps/kube-root-ca.crt"]

@@ -35,7 +35,7 @@ def _row(declared: type[Fault]) -> str:
     cells = (
         f"[{declared.name}](faults/{declared.name}.md)",
         _sentence(declared.__doc__ or ""),
-        " ".join(_written(parameter) for parameter in parameters(declared)),
+        " ".join(_written(parameter) for parameter in parameters(declared)) or "none",
         declared.mechanism,
         f"`{declared.ends_by}`",
         _sentence((_PAGES / f"{declared.name}.md").read_text().partition(_PROOF)[2]),

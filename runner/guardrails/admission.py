@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from runner.entry import IN_CLUSTERS
+from runner.entry import ENTERED
 from runner.errors import ChaosctlError
 from runner.fault import Fault
 from runner.guardrails import halt, in_use, sweep
@@ -14,7 +14,7 @@ from runner.origin import owner
 from runner.targets import Target
 from runner.together import AT_ONCE
 
-__all__ = ["Admission", "admit", "foresee", "in_cluster"]
+__all__ = ["Admission", "admit", "foresee", "is_entered"]
 
 
 def admit(
@@ -74,16 +74,16 @@ class Admission:
 def foresee(fault: Fault, targets: Iterable[Target], environment: str) -> tuple[Ruling, ...]:
     """Return what `admit` would decide now; takes nothing.
 
-    Of targets in a cluster nothing is said: looking there would need a pod of ours first.
+    Of pods and nodes of a cluster nothing is said: looking there would need a pod of ours first.
     """
-    there = _identified(fault, (at for at in targets if not in_cluster(at)))
+    there = _identified(fault, (at for at in targets if not is_entered(at)))
     names = {identity: at.name for identity, at in there.items()}
     return (*halt.rule(), *in_use.rule(names), *sweep.before(there, environment, ()))
 
 
-def in_cluster(at: Target) -> bool:
-    """Whether a target is reached through a cluster."""
-    return at.name.partition(":")[0] in IN_CLUSTERS
+def is_entered(at: Target) -> bool:
+    """Whether a target is reached by a pod of ours on its node."""
+    return at.name.partition(":")[0] in ENTERED
 
 
 def _identified(fault: Fault, targets: Iterable[Target]) -> dict[str, Target]:

@@ -10,7 +10,7 @@ _NAME = "carrying"
 
 def rule(proposal: Proposal) -> tuple[Ruling, ...]:
     """Return whether nothing goes with the chosen nodes that the run itself needs, each no apart."""
-    nodes = [pick.node for pick in proposal.selected.picks if pick.target.startswith("node:")]
+    nodes = [pick.node for pick in proposal.selected.picks if pick.target and pick.node and not pick.namespace]
     if not nodes:
         return ()
     found: dict[str, list[str]] = {}

@@ -171,6 +171,7 @@ def _counted(targets: Iterable[str]) -> str:
 
 
 def _path(identity: str) -> Path:
-    """Return a target's lock; that of a pod goes by its UID, which is all that faults by the API know of it."""
-    identity = identity[max(0, identity.find("pod:")) :]
+    """Return a target's lock; those of pods and nodes go by their UID, which is all that faults by the API know."""
+    words = [word for word in identity.split() if word.startswith(("pod:", "node:"))]
+    identity = words[-1] if words else identity
     return state_dir() / "in-use" / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.lock"

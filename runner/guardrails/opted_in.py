@@ -1,10 +1,11 @@
-"""Pods are touched only in namespaces whose owners agreed: by a label, unless the environment asks for none."""
+"""Namespaces take faults only where their owners agreed: by a label, unless the environment asks for none."""
 
 from collections.abc import Iterator
 
-from runner.entry import IN_PODS
+from runner.entry import IN_CLUSTERS
 from runner.guardrails.proposal import Proposal
 from runner.guardrails.ruling import Ruling, allow, deny
+from runner.selection import Pick
 
 __all__ = ["LABEL", "rule"]
 
@@ -16,15 +17,17 @@ def rule(proposal: Proposal) -> tuple[Ruling, ...]:
     """Return whether each namespace with targets carries the label, each no apart; raises Unreachable."""
     pinned = proposal.chosen.environment.kubernetes
     picks = proposal.selected.picks
-    namespaces = sorted(
-        {pick.namespace for pick in picks if pick.namespace and pick.target.partition(":")[0] in IN_PODS}
-    )
+    namespaces = sorted({pick.namespace for pick in picks if pick.namespace and _is_in_cluster(pick)})
     if pinned is None or not namespaces:
         return ()
     if not pinned.opt_in:
         return (allow(_NAME, f"environment {proposal.chosen.name!r} asks for no label of {', '.join(namespaces)}"),)
     denied = tuple(_denied(proposal, namespaces))
     return denied or (allow(_NAME, f"{', '.join(namespaces)}: labelled {LABEL}=allowed"),)
+
+
+def _is_in_cluster(pick: Pick) -> bool:
+    return pick.target.partition(":")[0] in IN_CLUSTERS
 
 
 def _denied(proposal: Proposal, namespaces: list[str]) -> Iterator[Ruling]:

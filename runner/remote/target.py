@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from runner import changes
 from runner.cluster import Cluster
 from runner.config import current
 from runner.errors import CommandFailed, Missing, UsageError
 from runner.model import Command, Look, ProbeCall, clock, iso
-from runner.remote import messages
+from runner.remote import guardians, messages
 from runner.remote.connection import Connection
 from runner.remote.watching import RemoteWatcher
 from runner.targets import Resolver
@@ -24,7 +25,8 @@ class RemoteTarget:
     """A target that an agent works at. A command whose first word is `api` is a request to the cluster's API server.
 
     `api METHOD PATH` sends its standard input as the object, in which a moment `+SECONDS` counts from the sending;
-    `api until PATH` says `live` while the moment in an object's data has not passed.
+    `api until PATH` says `live` while the moment in an object's data has not passed. `api guard ID` arms guardians,
+    `api change PATH`, `api revert PATH` and `api standing PATH` are about the change on standard input.
     """
 
     name: str
@@ -108,9 +110,36 @@ def _asked(cluster: Cluster, command: Command) -> str:
     if verb == "until":
         until = str(cluster.get(path)["data"]["until"])
         return f"{'live until' if clock() < datetime.fromisoformat(until).timestamp() else 'ended at'} {until}"
+    if verb in _VERBS:
+        return _VERBS[verb](cluster, path, command.stdin)
     try:
         return json.dumps(cluster.request(verb, path, _timed(command.stdin) if command.stdin else None))
     except CommandFailed as error:
         if verb == "DELETE" and error.status == 404:
             return ""
         raise
+
+
+def _guard(cluster: Cluster, fault_id: str, avoid: str) -> str:
+    guardians.arm(cluster, fault_id, json.loads(avoid))
+    return ""
+
+
+def _change(cluster: Cluster, _path: str, change: str) -> str:
+    changes.apply(cluster, changes.parsed(change))
+    return ""
+
+
+def _revert(cluster: Cluster, _path: str, change: str) -> str:
+    changes.revert(cluster, changes.parsed(change))
+    return ""
+
+
+def _standing(cluster: Cluster, path: str, change: str) -> str:
+    found = changes.standing(cluster, changes.parsed(change))
+    if found == "not found":
+        raise CommandFailed(f"cluster {cluster.environment!r}", ("api", "standing", path), 404, found)
+    return found
+
+
+_VERBS = {"guard": _guard, "change": _change, "revert": _revert, "standing": _standing}

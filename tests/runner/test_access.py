@@ -21,7 +21,9 @@ _NEVER = (
 )
 
 
-@pytest.mark.parametrize("granted", ["observe", "pod-faults", "ephemeral-faults", "node-faults", "admission-faults"])
+@pytest.mark.parametrize(
+    "granted", ["observe", "pod-faults", "ephemeral-faults", "workload-faults", "node-faults", "admission-faults"]
+)
 def test_a_group_may_do_what_its_file_grants_and_nothing_else(
     kube: Kube, granted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,7 +60,7 @@ def test_an_administrator_lacks_nothing_and_doctor_names_the_faults(kube: Kube, 
 def test_nobody_may_read_secrets_or_change_admission_policies(kube: Kube) -> None:
     """Asked of the API server about each group, not read from the files."""
     at = cluster(current().name)
-    for group in ("observe", "pod-faults", "ephemeral-faults", "node-faults", "admission-faults"):
+    for group in ("observe", "pod-faults", "ephemeral-faults", "workload-faults", "node-faults", "admission-faults"):
         for verb, api_group, resource in _NEVER:
             attributes = {"verb": verb, "group": api_group, "resource": resource, "namespace": "default"}
             who = {"user": "anybody", "groups": [f"chaosctl:{group}", "system:authenticated"]}

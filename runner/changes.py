@@ -1,0 +1,205 @@
+"""A change of one object in a cluster that a fault makes and that has to be taken back: as data, applied and reverted.
+
+No object of the API ends a changed field by itself. So each change carries what was there before, and the object a mark
+that says whose change it is. Who takes it back, be it the runner, a guardian in the cluster or `recover` a day later,
+does so only where the mark is still there, and only fields that are still as the fault made them: what somebody else
+did meanwhile stays. Every write names the version of the object that was looked at, so that two of them never cross.
+The standard library only: guardians run this too.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Protocol
+
+from runner.errors import ChaosctlError, CommandFailed, Gone, Inconclusive, Refused
+
+__all__ = ["MARK", "STRATEGIC", "Api", "Change", "Field", "apply", "parsed", "revert", "standing", "value", "written"]
+
+MARK = "chaosctl/fault"
+"""The annotation that names the fault that has changed an object."""
+
+STRATEGIC = "application/strategic-merge-patch+json"
+_TRIES = 20
+_MARKED = "metadata", "annotations", MARK
+
+
+class Field(NamedTuple):
+    """One field: where it is, with a name where a list is gone into; its value before and during; None is absent."""
+
+    at: tuple[str, ...]
+    before: Any
+    during: Any
+
+
+@dataclass(frozen=True)
+class Change:
+    """What one fault changes of one object."""
+
+    fault: str
+    path: str
+    uid: str
+    fields: tuple[Field, ...]
+
+
+class Api(Protocol):
+    """A way to the API server, as whoever may change the object."""
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return an object, or None where there is none."""
+
+    def patch(self, path: str, change: Mapping[str, Any], content: str) -> dict[str, Any]:
+        """Merge a change into an object; raises CommandFailed with status 409 where it is of another version."""
+
+
+def written(change: Change) -> str:
+    """Return a change as text, for ledger and guardian."""
+    return json.dumps(asdict(change))
+
+
+def parsed(text: str) -> Change:
+    """Return the change that was written so."""
+    data = json.loads(text)
+    fields = tuple(Field(tuple(at), before, during) for at, before, during in data.pop("fields"))
+    return Change(**data, fields=fields)
+
+
+def value(item: Any, at: tuple[str, ...]) -> Any:
+    """Return a field of an object; None where it is not there."""
+    for step in at:
+        if isinstance(item, list):
+            item = next((each for each in item if each.get("name") == step), None)
+        else:
+            item = (item or {}).get(step)
+    return item
+
+
+def apply(api: Api, change: Change) -> None:
+    """Make the change, with the mark.
+
+    Raises Refused where another fault has changed the object, Inconclusive where it is not as it was looked at any
+    more, and Gone.
+    """
+
+    def wanted(item: Mapping[str, Any]) -> dict[str, Any] | None:
+        if (mark := value(item, _MARKED)) == change.fault:
+            return None
+        if mark:
+            raise Refused(
+                f"{_spoken(change)} is changed by fault {mark} already; nothing was done to it.",
+                f"Wait until that has ended, or undo it: chaosctl recover {mark}",
+            )
+        if other := [field for field in change.fields if value(item, field.at) != field.before]:
+            raise Inconclusive(
+                f"{_spoken(change)} was changed by somebody else just now: {_told(item, other)}. The fault did nothing "
+                "to it.",
+                "Look what does that, as an autoscaler or a rollout, and try again when it is over.",
+            )
+        return _patch([(field.at, field.during) for field in change.fields] + [(_MARKED, change.fault)])
+
+    _alter(api, change, wanted)
+
+
+def revert(api: Api, change: Change) -> None:
+    """Take the change back; where it was taken back already, or the object is gone, that is done.
+
+    Raises ChaosctlError where somebody else has changed it: it stays so, and is told with what settles it.
+    """
+
+    def wanted(item: Mapping[str, Any]) -> dict[str, Any] | None:
+        if value(item, _MARKED) != change.fault:
+            return None
+        if other := _others(change, item):
+            raise ChaosctlError(_settling(change, item, other))
+        mine = [(field.at, field.before) for field in change.fields if value(item, field.at) == field.during]
+        return _patch([*mine, (_MARKED, None)])
+
+    try:
+        _alter(api, change, wanted)
+    except Gone:
+        return
+
+
+def standing(api: Api, change: Change) -> str:
+    """Return `live`, or `inert` where somebody else has ended it and the mark alone is left, or `not found`."""
+    item = api.find(change.path)
+    if item is None or item["metadata"]["uid"] != change.uid or value(item, _MARKED) != change.fault:
+        return "not found"
+    acts = any(value(item, field.at) == field.during for field in change.fields)
+    return "live" if acts else "inert"
+
+
+def _others(change: Change, item: Mapping[str, Any]) -> list[Field]:
+    """Return the fields that are neither as before nor as the fault made them."""
+    return [field for field in change.fields if value(item, field.at) not in (field.before, field.during)]
+
+
+def _alter(api: Api, change: Change, wanted: Callable[[Mapping[str, Any]], dict[str, Any] | None]) -> None:
+    """Write what is wanted of the object as it is; where it became another version meanwhile, look again."""
+    for again in range(_TRIES, 0, -1):
+        item = api.find(change.path)
+        if item is None or item["metadata"]["uid"] != change.uid:
+            raise Gone(f"{_spoken(change)} is not there any more.")
+        patch = wanted(item)
+        if patch is None:
+            return
+        patch["metadata"]["resourceVersion"] = item["metadata"]["resourceVersion"]
+        try:
+            api.patch(change.path, patch, STRATEGIC)
+        except CommandFailed as error:
+            if error.status != 409 or again == 1:
+                raise
+        else:
+            return
+
+
+def _patch(values: list[tuple[tuple[str, ...], Any]]) -> dict[str, Any]:
+    """Return a strategic merge patch; whatever is not named in it stays."""
+    made: dict[str, Any] = {"metadata": {}}
+    for at, wanted in values:
+        here: Any = made
+        for step in at[:-1]:
+            if isinstance(here, list):
+                found = next((each for each in here if each["name"] == step), None)
+                if found is None:
+                    here.append(found := {"name": step})
+                here = found
+            else:
+                here = here.setdefault(step, [] if step in _LISTS else {})
+        here[at[-1]] = wanted
+    return made
+
+
+_LISTS = "containers", "initContainers"
+"""The fields that are lists of things with names, as far as faults change any."""
+
+
+def _settling(change: Change, item: Mapping[str, Any], other: list[Field]) -> str:
+    _, resource, namespace, name = _place(change.path)
+    command = f"kubectl {f'-n {namespace} ' if namespace else ''}{{}} {resource} {name}"
+    patch = _patch([(field.at, field.before) for field in change.fields])
+    del patch["metadata"]
+    was = ", ".join(
+        f"{'.'.join(field.at)} {field.before!r} before and {field.during!r} by the fault" for field in other
+    )
+    return (
+        f"{_spoken(change)} was changed by somebody else while the fault was there: {_told(item, other)} ({was}). It "
+        f"was left so. To have it as before: `{command.format('patch')} -p '{json.dumps(patch)}'`; to keep it so: "
+        f"`{command.format('annotate')} {MARK}-`"
+    )
+
+
+def _told(item: Mapping[str, Any], fields: list[Field]) -> str:
+    return ", ".join(f"{'.'.join(field.at)} is {value(item, field.at)!r}" for field in fields)
+
+
+def _spoken(change: Change) -> str:
+    kind, _, namespace, name = _place(change.path)
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
+def _place(path: str) -> tuple[str, str, str, str]:
+    """Return kind, resource, namespace and name of what is at a path of the API."""
+    *above, resource, name = path.split("/")
+    namespace = above[-1] if len(above) > 1 and above[-2] == "namespaces" else ""
+    return resource.removesuffix("s"), resource, namespace, name

@@ -1,0 +1,157 @@
+"""The guardian of a fault that is a change of objects in a cluster: takes it back when the fault's time is over.
+
+It runs there, as pods of a Job of its own, and needs nothing of ours but the fault's entry in the cluster's ledger. It
+reads that again when it believes the time to be over, because it is moved when the fault is in place, and because pods
+may have joined it; where the entry is gone, what was read before holds. The standard library only.
+
+    python3 -m runner.remote.guardian check|guard PATH
+"""
+
+import contextlib
+import json
+import os
+import signal
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from runner import changes
+from runner.entry import Entry, parsed
+from runner.errors import ChaosctlError, CommandFailed, Unreachable
+
+__all__ = ["FARTHEST", "InCluster", "check", "guard", "main"]
+
+FARTHEST = 2.0
+"""How many seconds a clock may be off the API server's."""
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PATIENCE = 5.0
+_AGAIN = 0.5
+_NAP = 5.0
+
+
+class InCluster:
+    """The API server, asked as the pod's own service account; its token is read anew each time, because it expires."""
+
+    def __init__(self, server: str, account: Path = _ACCOUNT) -> None:
+        self.ahead = 0.0
+        self._server = server
+        self._account = account
+        self._trust = ssl.create_default_context(cafile=str(account / "ca.crt"))
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return an object, or None where there is none."""
+        try:
+            return self._request("GET", path)
+        except CommandFailed as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def patch(self, path: str, change: Mapping[str, Any], content: str) -> dict[str, Any]:
+        """Merge a change into an object."""
+        return self._request("PATCH", path, json.dumps(change).encode(), content)
+
+    def _request(self, method: str, path: str, body: bytes | None = None, content: str = "") -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {(self._account / 'token').read_text().strip()}", "Content-Type": content}
+        asked = urllib.request.Request(self._server + path, body, headers, method=method)  # noqa: S310 - https
+        try:
+            with urllib.request.urlopen(asked, timeout=_PATIENCE, context=self._trust) as answer:  # noqa: S310
+                self._compare(answer.headers["Date"])
+                found: dict[str, Any] = json.load(answer)
+                return found
+        except urllib.error.HTTPError as error:
+            told = error.read().decode(errors="replace")
+            raise CommandFailed("the API server", (method, path), error.code, told) from error
+        except (OSError, ValueError) as error:
+            raise Unreachable(f"The API server does not answer: {error}.") from error
+
+    def _compare(self, date: str) -> None:
+        """Note how far our clock is ahead of the server's, which is told in whole seconds."""
+        self.ahead = time.time() - (parsedate_to_datetime(date).timestamp() + 0.5)
+
+
+def check(api: InCluster, path: str) -> None:
+    """See that the changes could be taken back from here, by doing so as a dry run; raises what says why not."""
+    entry = _entry(api, path)
+    if entry is None:
+        raise ChaosctlError(f"There is no entry {path} in the ledger.")
+    if abs(api.ahead) > FARTHEST:
+        raise ChaosctlError(
+            f"The clock of node {os.environ.get('NODE', '')} is {api.ahead:+.1f} s off the API server's: the fault "
+            "would not end at its deadline."
+        )
+    for change in _changes(entry):
+        api.patch(f"{change.path}?dryRun=All", {}, changes.STRATEGIC)
+
+
+def guard(api: changes.Api, path: str, say: Callable[[str], None] = print) -> None:
+    """Wait until the fault's time is over, and take back what it changed, until all of it is settled."""
+    known: Entry | None = None
+    while True:
+        with contextlib.suppress(ChaosctlError):
+            known = _entry(api, path) or known
+        if known is None:
+            time.sleep(_AGAIN)  # the API server was there when it was checked
+        elif (left := known.deadline - time.time()) > 0:
+            _sleep(left)
+        else:
+            break
+    waiting = _changes(known)
+    while waiting:
+        waiting = [change for change in waiting if not _settled(api, change, say)]
+        if waiting:
+            time.sleep(_AGAIN)
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep so long, in naps: a clock that was set meanwhile counts."""
+    until = time.time() + seconds
+    while (left := until - time.time()) > 0:
+        time.sleep(min(left, _NAP))
+
+
+def _settled(api: changes.Api, change: changes.Change, say: Callable[[str], None]) -> bool:
+    """Take a change back; where somebody else has changed it, that is said and left to people."""
+    try:
+        changes.revert(api, change)
+    except (CommandFailed, Unreachable) as error:
+        say(f"{change.path}: tried again, because: {error}")
+        return False
+    except ChaosctlError as error:
+        say(str(error))
+    return True
+
+
+def _entry(api: changes.Api, path: str) -> Entry | None:
+    found = api.find(path)
+    return parsed(found["data"]["entry"]) if found else None
+
+
+def _changes(entry: Entry) -> list[changes.Change]:
+    commands = [command for site in entry.sites for command in site.steps.undo]
+    return [changes.parsed(each.stdin) for each in commands if each.argv[:2] == ("api", "revert")]
+
+
+def main() -> None:
+    """Do what the first argument says about the entry that the second names."""
+    # As process 1 of its container it would not end when told to; a guardian that is evicted has not done its work.
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+    what, path = sys.argv[1:]
+    host = os.environ["KUBERNETES_SERVICE_HOST"]
+    host = f"[{host}]" if ":" in host else host
+    api = InCluster(f"https://{host}:{os.environ['KUBERNETES_SERVICE_PORT']}")
+    try:
+        check(api, path) if what == "check" else guard(api, path)
+    except ChaosctlError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Changes of objects on a real API server: no write crosses another one, whoever comes in between."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from runner import changes
+from runner.changes import MARK, Change, Field
+from runner.errors import Gone, Inconclusive, Refused
+from tests._kubernetes import here
+
+SERVICES = "/api/v1/namespaces/payment/services"
+PATH = f"{SERVICES}/crossing"
+
+
+@pytest.fixture
+def change(kube: Any) -> Iterator[Change]:
+    """A change of a Service of its own."""
+    here().delete(PATH)
+    made = here().create(
+        SERVICES, {"metadata": {"name": "crossing"}, "spec": {"selector": {"app": "no"}, "ports": [{"port": 80}]}}
+    )
+    field = Field(("spec", "selector", "app"), "no", "never")
+    yield changes.parsed(changes.written(Change("abcdefgh", PATH, made["metadata"]["uid"], (field,))))
+    here().delete(PATH)
+
+
+class Crossed:
+    """The API, where somebody else writes once between a look at an object and what is written after it."""
+
+    def __init__(self, write: Callable[[], object]) -> None:
+        self.looks = 0
+        self._write = write
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return an object, which is another version just after."""
+        found = here().find(path)
+        self.looks += 1
+        if self.looks == 1:
+            self._write()
+        return found
+
+    def patch(self, path: str, change: Mapping[str, Any], content: str) -> dict[str, Any]:
+        """Merge a change into an object."""
+        return here().patch(path, change, content)
+
+
+def state(change: Change) -> tuple[str, str, str]:
+    """Return how it stands with the field, the mark, and the change as a whole."""
+    item = here().get(PATH)
+    mark = item["metadata"].get("annotations", {}).get(MARK, "")
+    return item["spec"]["selector"]["app"], mark, changes.standing(here(), change)
+
+
+def test_it_is_made_and_taken_back_any_number_of_times(change: Change) -> None:
+    for _ in range(2):
+        changes.apply(here(), change)
+        assert state(change) == ("never", change.fault, "live")
+    for _ in range(2):
+        changes.revert(here(), change)
+        assert state(change) == ("no", "", "not found")
+
+
+def test_who_writes_something_else_in_between_is_not_overwritten_and_does_not_stop_it(change: Change) -> None:
+    crossed = Crossed(lambda: here().patch(PATH, {"metadata": {"labels": {"other": "x"}}}))
+    changes.apply(crossed, change)
+    assert crossed.looks == 2, "the first version was not written over"
+    assert state(change) == ("never", change.fault, "live")
+    assert here().get(PATH)["metadata"]["labels"] == {"other": "x"}
+
+
+def test_two_that_take_it_back_at_once_do_it_once(change: Change) -> None:
+    changes.apply(here(), change)
+    crossed = Crossed(lambda: changes.revert(here(), change))
+    changes.revert(crossed, change)
+    assert crossed.looks == 2
+    assert state(change) == ("no", "", "not found")
+
+
+def test_field_that_changes_just_before_is_left(change: Change) -> None:
+    with pytest.raises(Inconclusive, match=r"spec\.selector\.app is 'theirs'"):
+        changes.apply(Crossed(lambda: here().patch(PATH, {"spec": {"selector": {"app": "theirs"}}})), change)
+    assert state(change) == ("theirs", "", "not found")
+
+
+def test_object_that_another_fault_has_is_left(change: Change) -> None:
+    changes.apply(here(), change)
+    with pytest.raises(Refused, match="is changed by fault abcdefgh already"):
+        changes.apply(here(), Change("other", PATH, change.uid, change.fields))
+    assert state(change) == ("never", change.fault, "live")
+
+
+def test_object_of_the_same_name_is_another_one(change: Change) -> None:
+    stale = Change(change.fault, PATH, "another", change.fields)
+    with pytest.raises(Gone):
+        changes.apply(here(), stale)
+    changes.revert(here(), stale)
+    assert state(change) == ("no", "", "not found")
