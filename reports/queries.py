@@ -19,6 +19,7 @@ __all__ = ["DAYS", "CellKey", "cells_of", "history", "last_runs"]
 DAYS = 45
 """How far a cell looks back."""
 
+_CELL = "service", "fault", "environment", "project", "changed"
 _FIELDS = [field.name for field in fields(RunSummary) if field.name not in ("faults", "verdict")]
 
 
@@ -35,9 +36,10 @@ class CellKey:
 
 def cells_of(store: "Store", service: str = "", environment: str = "", project: str | None = None) -> list[CellKey]:
     """Return the cells that ever ran, sorted; an empty service or environment and no project mean all of them."""
-    query = _within(select(cells), cells, service=service, environment=environment, project=project)
+    columns = select(*(cells.c[name] for name in _CELL))
+    query = _within(columns, cells, service=service, environment=environment, project=project)
     with reaching(store.place), store.engine.connect() as connection:
-        return sorted(CellKey(**row) for row in connection.execute(query).mappings())
+        return [CellKey(*row) for row in sorted(tuple(row) for row in connection.execute(query))]
 
 
 def history(
