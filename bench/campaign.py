@@ -27,8 +27,8 @@ def main() -> None:
     meant = cases(os.environ.get("CAMPAIGN_FAULTS", "").split())
     begun = time.monotonic()
     outcomes = run(meant, number, seed)
-    print(_head(len(outcomes), seed, time.monotonic() - begun))
-    _table(outcomes)
+    print(head(len(outcomes), seed, time.monotonic() - begun))
+    table(outcomes)
     print(
         f"\nLate: found live more than {LATE * 1000:.0f} ms after its deadline; left: residue after `chaosctl recover`."
     )
@@ -68,12 +68,14 @@ def _outcome(case: Case, strike: str, done: Future[Outcome]) -> Outcome:
     return done.result()
 
 
-def _head(number: int, seed: int, took: float) -> str:
+def head(number: int, seed: int, took: float) -> str:
+    """Return what is said of a campaign before its table; `took` is in seconds."""
     machine = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, Linux {platform.release()}"
     return f"{datetime.now(UTC):%Y-%m-%d}, {machine}; {number} injections, seed {seed}, {took / 60:.1f} min\n"
 
 
-def _table(outcomes: list[Outcome]) -> None:
+def table(outcomes: list[Outcome]) -> None:
+    """Print what became of each fault, by strike."""
     print("| fault, ended by | strike | injections | live when struck | last live, after its deadline | late | left |")
     print("|---|---|---|---|---|---|---|")
     for fault in dict.fromkeys(each.fault for each in outcomes):
