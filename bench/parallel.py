@@ -26,15 +26,15 @@ def main() -> None:
     """Inject network-dns into all of them, five times; the promise is two seconds on two cores."""
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="bench-")
     with _farm(_NAMESPACES) as targets:
-        rounds = [_injected(targets) for _ in range(_ROUNDS)]
+        rounds = [(*found, sum(found)) for found in (_injected(targets) for _ in range(_ROUNDS))]
     print(f"{_NAMESPACES} namespaces, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; seconds\n")
     print(f"{'':34} {'median':>7} {'best':>7} {'worst':>7}")
     for row, name in enumerate(
-        ("seen without it, everywhere", "ledger and commits, everywhere", "from commit to proven")
+        ("seen without it, everywhere", "ledger and commits, everywhere", "from commit to proven", "in all")
     ):
         times = [found[row] for found in rounds]
         print(f"{name:34} {statistics.median(times):7.2f} {min(times):7.2f} {max(times):7.2f}")
-    best = min(found[1] for found in rounds)
+    best = min(found[-1] for found in rounds)
     assert best < _LIMIT, f"{_NAMESPACES} namespaces took {best:.2f} s at best, and {_LIMIT:g} s are promised"
 
 

@@ -66,7 +66,7 @@ def _write(entry: Entry) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with draft.open("w") as file:
-            json.dump(written(entry), file, separators=(",", ":"))
+            file.write(json.dumps(written(entry), separators=(",", ":")))  # many times as quick as `dump`
             file.flush()
             os.fsync(file.fileno())
         draft.rename(path)
