@@ -15,9 +15,8 @@ from tests._service import wait_for
 _UNITS = "sysinit.target", "basic.target", "shutdown.target", "ct.target"
 _START = """
 mount -t proc proc /proc
-mkdir -p /run/systemd
-mount -t tmpfs -o mode=755 tmpfs /run/systemd
-mkdir /run/systemd/system
+mount -t tmpfs -o mode=755 tmpfs /run
+mkdir -p /run/systemd/system
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 exec /lib/systemd/systemd --system --unit=ct.target --show-status=0
 """
@@ -46,7 +45,7 @@ def systemd(place: Path) -> Iterator[Machine]:
     units.mkdir()
     for unit in _UNITS:
         (units / unit).write_text("[Unit]\nDefaultDependencies=no\n")
-    environment = {**os.environ, "SYSTEMD_UNIT_PATH": str(units), "SYSTEMD_GENERATOR_PATH": "", "container": "chaosctl"}
+    environment = {**os.environ, "SYSTEMD_UNIT_PATH": str(units), "container": "chaosctl"}
     apart = ["--fork", "--pid", "--mount", "--uts", "--cgroup", "--propagation=private", "--kill-child"]
     with subprocess.Popen(["unshare", *apart, "sh", "-e", "-c", _START], env=environment) as outside:
         children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
