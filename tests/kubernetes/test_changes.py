@@ -78,6 +78,14 @@ def test_two_that_take_it_back_at_once_do_it_once(change: Change) -> None:
     assert state(change) == ("no", "", "not found")
 
 
+def test_what_looks_like_the_fault_after_it_was_taken_back_is_somebody_elses(change: Change) -> None:
+    changes.apply(here(), change)
+    changes.revert(here(), change)
+    here().patch(PATH, {"spec": {"selector": {"app": "never"}}})
+    changes.revert(here(), change)
+    assert state(change) == ("never", "", "not found")
+
+
 def test_field_that_changes_just_before_is_left(change: Change) -> None:
     with pytest.raises(Inconclusive, match=r"spec\.selector\.app is 'theirs'"):
         changes.apply(Crossed(lambda: here().patch(PATH, {"spec": {"selector": {"app": "theirs"}}})), change)
