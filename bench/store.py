@@ -44,7 +44,7 @@ _COPIED = {
     "ended": "t.ended - n * 86400.0",
     "score": "round((60 + 40 * random())::numeric, 1)::float8",
 }
-SECONDS = 20.0
+SECONDS = 15.0
 _RUNS = int(os.environ.get("CHAOSCTL_BENCH_RUNS", "20000"))
 _DURABLE = ("shared_buffers=512MB", "max_connections=60", "max_wal_size=4GB")
 
@@ -164,7 +164,7 @@ def _queries(name: str, place: str, shown: str) -> None:
     cold = [asked(f"services/service-{number}") for number in range(SERVICES)]
     _tell(name, "a service, first", cold)
     for told, path in kinds.items():
-        _tell(name, told, [asked(path()) for _ in range(200)])
+        _tell(name, told, [asked(path()) for _ in range(100)])
 
 
 def _tell(name: str, what: str, times: list[float]) -> None:

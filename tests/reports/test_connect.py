@@ -8,6 +8,7 @@ import pytest
 
 from reports import connect as module
 from reports.connect import connect, writing
+from reports.tables import REVISION
 from runner.errors import Missing, Unreachable, UsageError
 from tests.reports._processes import run
 
@@ -38,7 +39,7 @@ def test_a_store_that_a_newer_version_wrote_is_refused_untouched(state: Path) ->
     connect().dispose()
     with sqlite3.connect(state / "store.db") as raw:
         raw.execute("UPDATE alembic_version SET version_num = '0999'")
-    with pytest.raises(Missing, match=r"revision 0999.* none beyond 0002: a newer version wrote it") as caught:
+    with pytest.raises(Missing, match=rf"revision 0999.* none beyond {REVISION}: a newer version wrote it") as caught:
         connect()
     assert "Upgrade chaosctl" in caught.value.fix
     with sqlite3.connect(state / "store.db") as raw:
