@@ -117,7 +117,7 @@ def test_recover_waits_for_the_command_of_a_killed_runner(net: Network, tmp_path
 
 
 def test_fault_of_a_detached_run_ends_in_time_though_that_run_is_killed(net: Network, tmp_path: Path) -> None:
-    argv = ["inject", "network-dns", "--target=redis-cluster", f"--on={net.client.name}", "--duration=3s", "--detach"]
+    argv = ["inject", "network-dns", "--target=redis-cluster", f"--on={net.client.name}", "--duration=15s", "--detach"]
     run = Run(net, tmp_path / "run", subprocess.Popen(["true"], text=True), [])
     run.place.mkdir()
     environment = {**os.environ, "XDG_STATE_HOME": str(run.place / "state")}
@@ -143,7 +143,7 @@ def test_any_fault_struck_in_any_way_ends_in_time_and_leaves_nothing(no_leaks: N
         (case, strike, case.moment(SEED, n)) for n, (case, strike) in enumerate(zip(all_of_them, STRIKES, strict=False))
     ]
     rounds += [
-        (replace(case, lasts=max(6.0, case.lasts)), "SIGKILL of its group", Moment("armed", 0.0, slow=False))
+        (replace(case, lasts=max(15.0, case.lasts)), "SIGKILL of its group", Moment("armed", 0.0, slow=False))
         for case in all_of_them
     ]
     with ThreadPoolExecutor(4) as pool:
