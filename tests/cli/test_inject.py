@@ -30,10 +30,10 @@ def spooled() -> Record:
 
 
 def test_injection_is_told_from_the_look_before_to_the_look_after(net: Network) -> None:
-    said = chaosctl(*DNS, f"--on={net.client.name}", "--duration=1s")
+    said = chaosctl(*DNS, f"--on={net.client.name}", "--duration=5s")
     assert (said.code, said.err) == (0, "")
     head, before, armed, effective, healed, last = said.out.splitlines()
-    assert re.fullmatch(rf"network-dns \w{{8}}: {net.client.name} cannot resolve redis-cluster for 1s", head)
+    assert re.fullmatch(rf"network-dns \w{{8}}: {net.client.name} cannot resolve redis-cluster for 5s", head)
     assert re.match(r" +before +\S+s +redis-cluster\S+ answers in ", before)
     assert re.match(r" +armed +\S+s +ends by itself at 20\S+Z \(kernel\)", armed)
     assert re.match(r" +effective +\S+s +redis-cluster\S+ gets timeout over udp and tcp; control ", effective)
@@ -48,7 +48,7 @@ def test_injection_is_told_from_the_look_before_to_the_look_after(net: Network) 
 
 
 def test_json_is_one_document_and_the_telling_goes_to_standard_error(net: Network) -> None:
-    said = chaosctl(*DNS, f"--on={net.client.name}", "--duration=1s", "--output=json")
+    said = chaosctl(*DNS, f"--on={net.client.name}", "--duration=5s", "--output=json")
     told = json.loads(said.out)
     assert told["name"] == "network-dns"
     [target] = told["targets"]
