@@ -28,18 +28,8 @@ def test_pod_on_its_way_out_is_not_gone_while_its_node_does_not_answer(kube: Any
         assert not isinstance(lost.value, Gone)
         assert is_same(at, identity)
         assert is_same(at, at.known())
-        here().delete(f"{PAYMENT}/lingers", gracePeriodSeconds=0)
-        until("its end", lambda: _is_gone(at))
     nodes.release()
     assert until("nothing of ours", lambda: not left())
-
-
-def _is_gone(at: Any) -> bool:
-    try:
-        at.run(Command(("ip", "link")))
-    except Gone:
-        return True
-    return False
 
 
 def test_node_pod_whose_node_never_starts_it_is_given_up(kube: Any, monkeypatch: pytest.MonkeyPatch) -> None:
