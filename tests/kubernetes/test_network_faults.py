@@ -97,5 +97,5 @@ def test_what_the_nodes_kernel_lacks_is_named(nothing_left: None) -> None:
 def _reaches(name: str) -> str:
     """Try to reach Redis from a pod; returns what came of it."""
     address = here().get(f"{PAYMENT}/redis-cluster-0")["status"]["podIP"]
-    dial = f"import socket; socket.create_connection(('{address}', 6379), 5); print('reached')"
+    dial = f"import socket; s = socket.socket(); s.settimeout(5); s.connect(('{address}', 6379)); print('reached')"
     return execute(name, "python3", "-c", dial)[1].strip().rpartition("\n")[2]
