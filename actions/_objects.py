@@ -52,13 +52,14 @@ def asked(at: Object, path: str) -> Any:
 def steps(
     at: Object,
     fault_id: str,
+    seconds: float,
     item: Mapping[str, Any],
     fields: Sequence[Field],
     avoid: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> Steps:
     """Return how fields of an object as it was seen are changed and changed back; guardians `avoid` nodes."""
-    change = written(Change(fault_id, at.path, item["metadata"]["uid"], tuple(fields)))
+    change = written(Change(fault_id, at.path, item["metadata"]["uid"], tuple(fields), seconds))
     return Steps(
         inject=(
             Command(("api", "guard", fault_id), json.dumps(list(avoid))),

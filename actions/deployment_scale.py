@@ -65,7 +65,7 @@ class DeploymentScale(Fault):
         }
         return ProbeCall("probes.readiness:pods", arguments, stays=True, patience=_objects.PATIENCE, here=True)
 
-    def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:  # noqa: ARG002 - the ledger has its deadline
+    def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return the change; raises Inconclusive where it would be none, Refused where an autoscaler would fight it."""
         where = _objects.the("deployment", at, self.name)
         item = where.seen()
@@ -81,7 +81,7 @@ class DeploymentScale(Fault):
                 f"{at.name} is scaled by the HorizontalPodAutoscaler {scaler}, which would set its replicas again.",
                 "Take all of them with --to=0, which it leaves alone, or choose another fault, as pod-kill.",
             )
-        return _objects.steps(where, fault_id, item, [Field(("spec", "replicas"), replicas, wanted)])
+        return _objects.steps(where, fault_id, seconds, item, [Field(("spec", "replicas"), replicas, wanted)])
 
     def _wanted(self, replicas: int) -> int:
         share, percent, _ = self.to.partition("%")

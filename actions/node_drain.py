@@ -64,7 +64,7 @@ class NodeDrain(Fault):
         arguments = {"node": where.seen()["metadata"]["name"], "pods": leaving}
         return ProbeCall("probes.drained:watch", arguments, stays=True, patience=_objects.PATIENCE, here=True)
 
-    def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:  # noqa: ARG002 - the ledger has its deadline
+    def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return the cordon; raises Inconclusive where the node has one, or no pod that could leave."""
         where = _objects.the("node", at, self.name)
         item = where.seen()
@@ -81,7 +81,7 @@ class NodeDrain(Fault):
                 "Choose a node with pods of namespaces that take faults.",
             )
         field = Field(("spec", "unschedulable"), None, True)
-        return _objects.steps(where, fault_id, item, [field], avoid=[node], notes=list(_staying(found)))
+        return _objects.steps(where, fault_id, seconds, item, [field], avoid=[node], notes=list(_staying(found)))
 
     def act(self, stage: Stage) -> None:
         """Evict the pods, again and again those whose disruption budget refuses it, until the fault is over."""

@@ -44,7 +44,7 @@ class PodFailure(Fault):
         arguments = {"namespace": where.namespace, "name": where.seen()["metadata"]["name"], "whole": 1, "goal": 0}
         return ProbeCall("probes.readiness:pods", arguments, stays=True, patience=_objects.PATIENCE, here=True)
 
-    def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:  # noqa: ARG002 - the ledger has its deadline
+    def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return the change; raises Inconclusive for pods that would not be the same afterwards."""
         where = _objects.the("pod", at, self.name)
         item = where.seen()
@@ -54,7 +54,7 @@ class PodFailure(Fault):
         containers = [(each["name"], each["image"]) for each in item["spec"]["containers"]]
         fields = [Field(("spec", "containers", name, "image"), before, image) for name, before in containers]
         note = f"The containers of {at.name} are started anew afterwards: what they kept in memory is lost."
-        return _objects.steps(where, fault_id, item, fields, notes=[note])
+        return _objects.steps(where, fault_id, seconds, item, fields, notes=[note])
 
 
 def _unfit(pod: Any) -> str:

@@ -40,7 +40,7 @@ class ServiceEndpointsLoss(Fault):
         arguments = {"namespace": where.namespace, "service": where.seen()["metadata"]["name"]}
         return ProbeCall("probes.readiness:endpoints", arguments, stays=True, patience=_objects.PATIENCE, here=True)
 
-    def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:  # noqa: ARG002 - the ledger has its deadline
+    def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return the change; raises Inconclusive where the Service's endpoints are not found by labels."""
         where = _objects.the("service", at, self.name)
         item = where.seen()
@@ -50,7 +50,8 @@ class ServiceEndpointsLoss(Fault):
                 "Choose a Service that finds its pods by labels, or network-partition for what is behind this one.",
             )
         note = "Connections that are open go on: only new ones find nobody."
-        return _objects.steps(where, fault_id, item, [Field(("spec", "selector", MARK), None, fault_id)], notes=[note])
+        field = Field(("spec", "selector", MARK), None, fault_id)
+        return _objects.steps(where, fault_id, seconds, item, [field], notes=[note])
 
 
 service_endpoints_loss = action(ServiceEndpointsLoss)

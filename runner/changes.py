@@ -10,18 +10,38 @@ The standard library only: guardians run this too.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from runner.errors import ChaosctlError, CommandFailed, Gone, Inconclusive, Refused
+from runner.model import clock, iso
 
-__all__ = ["MARK", "STRATEGIC", "Api", "Change", "Field", "apply", "parsed", "revert", "standing", "value", "written"]
+__all__ = [
+    "MARK",
+    "STRATEGIC",
+    "UNTIL",
+    "Api",
+    "Change",
+    "Field",
+    "apply",
+    "ends",
+    "parsed",
+    "revert",
+    "standing",
+    "value",
+    "written",
+]
 
 MARK = "chaosctl/fault"
 """The annotation that names the fault that has changed an object."""
 
+UNTIL = "chaosctl/until"
+"""The annotation that says until when: it is there as soon as the change is, whatever became of who made it."""
+
 STRATEGIC = "application/strategic-merge-patch+json"
 _TRIES = 20
 _MARKED = "metadata", "annotations", MARK
+_ENDS = "metadata", "annotations", UNTIL
 
 
 class Field(NamedTuple):
@@ -34,12 +54,13 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True)
 class Change:
-    """What one fault changes of one object."""
+    """What one fault changes of one object, and for how many seconds."""
 
     fault: str
     path: str
     uid: str
     fields: tuple[Field, ...]
+    seconds: float
 
 
 class Api(Protocol):
@@ -95,7 +116,8 @@ def apply(api: Api, change: Change) -> None:
                 "to it.",
                 "Look what does that, as an autoscaler or a rollout, and try again when it is over.",
             )
-        return _patch([(field.at, field.during) for field in change.fields] + [(_MARKED, change.fault)])
+        marks = (_MARKED, change.fault), (_ENDS, iso(clock() + change.seconds))
+        return _patch([*((field.at, field.during) for field in change.fields), *marks])
 
     _alter(api, change, wanted)
 
@@ -112,12 +134,20 @@ def revert(api: Api, change: Change) -> None:
         if other := _others(change, item):
             raise ChaosctlError(_settling(change, item, other))
         mine = [(field.at, field.before) for field in change.fields if value(item, field.at) == field.during]
-        return _patch([*mine, (_MARKED, None)])
+        return _patch([*mine, (_MARKED, None), (_ENDS, None)])
 
     try:
         _alter(api, change, wanted)
     except Gone:
         return
+
+
+def ends(api: Api, change: Change) -> float | None:
+    """Return when a change is to be taken back, in seconds since the epoch; None where it is not there."""
+    if standing(api, change) == "not found":
+        return None
+    until = value(api.find(change.path), _ENDS)
+    return datetime.fromisoformat(until).timestamp() if until else 0.0
 
 
 def standing(api: Api, change: Change) -> str:
@@ -185,7 +215,7 @@ def _settling(change: Change, item: Mapping[str, Any], other: list[Field]) -> st
     return (
         f"{_spoken(change)} was changed by somebody else while the fault was there: {_told(item, other)} ({was}). It "
         f"was left so. To have it as before: `{command.format('patch')} -p '{json.dumps(patch)}'`; to keep it so: "
-        f"`{command.format('annotate')} {MARK}-`"
+        f"`{command.format('annotate')} {MARK}- {UNTIL}-`"
     )
 
 

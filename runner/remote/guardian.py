@@ -1,8 +1,8 @@
 """The guardian of a fault that is a change of objects in a cluster: takes it back when the fault's time is over.
 
-It runs there, as pods of a Job of its own, and needs nothing of ours but the fault's entry in the cluster's ledger. It
-reads that again when it believes the time to be over, because it is moved when the fault is in place, and because pods
-may have joined it; where the entry is gone, what was read before holds. The standard library only.
+It runs there, as pods of a Job of its own, and needs nothing of ours but the fault's entry in the cluster's ledger,
+which says what is to be taken back; when, stands with each change. It reads the entry again and again, because pods
+may have joined the fault; where it is gone, what was read before holds. The standard library only.
 
     python3 -m runner.remote.guardian check|guard PATH
 """
@@ -34,6 +34,8 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PATIENCE = 5.0
 _AGAIN = 0.5
 _NAP = 5.0
+# How many seconds after the time in the entry a change may still come: until then its guardians are being started.
+_LATEST = 300.0
 
 
 class InCluster:
@@ -92,41 +94,48 @@ def check(api: InCluster, path: str) -> None:
 
 
 def guard(api: changes.Api, path: str, say: Callable[[str], None] = print) -> None:
-    """Wait until the fault's time is over, and take back what it changed, until all of it is settled."""
+    """Take each change back when its time is over, until none is left; where none ever came, give up a while later.
+
+    When that is stands with the change. The entry alone does not tell: it is written before the change, and guardians
+    may take longer to start than the fault lasts.
+    """
     known: Entry | None = None
+    seen, told = False, set[str]()
     while True:
         with contextlib.suppress(ChaosctlError):
             known = _entry(api, path) or known
-        if known is None:
-            time.sleep(_AGAIN)  # the API server was there when it was checked
-        elif (left := known.deadline - time.time()) > 0:
-            _sleep(left)
-        else:
-            break
-    waiting = _changes(known)
-    while waiting:
-        waiting = [change for change in waiting if not _settled(api, change, say)]
-        if waiting:
-            time.sleep(_AGAIN)
+        left = [_settled(api, change, say, told) for change in _changes(known)] if known else []
+        waiting = [moment for moment in left if moment is not None]
+        seen = seen or bool(waiting)
+        if known and not waiting and time.time() > known.deadline + (0.0 if seen else _LATEST):
+            return
+        _sleep(min([_NAP, *(moment - time.time() for moment in waiting)]) if waiting else _AGAIN)
 
 
 def _sleep(seconds: float) -> None:
-    """Sleep so long, in naps: a clock that was set meanwhile counts."""
-    until = time.time() + seconds
-    while (left := until - time.time()) > 0:
-        time.sleep(min(left, _NAP))
+    """Sleep so long, but for a moment at least where something is to be tried again."""
+    time.sleep(seconds if seconds > 0 else _AGAIN)
 
 
-def _settled(api: changes.Api, change: changes.Change, say: Callable[[str], None]) -> bool:
-    """Take a change back; where somebody else has changed it, that is said and left to people."""
+def _settled(api: changes.Api, change: changes.Change, say: Callable[[str], None], told: set[str]) -> float | None:
+    """Take a change back if its time is over; returns when it is, or None where there is none, or nothing to be done.
+
+    Where somebody else has changed it, that is said once and left to people.
+    """
     try:
+        moment = changes.ends(api, change)
+        if moment is None or change.path in told:
+            return None
+        if moment > time.time():
+            return moment
         changes.revert(api, change)
     except (CommandFailed, Unreachable) as error:
         say(f"{change.path}: tried again, because: {error}")
-        return False
+        return 0.0
     except ChaosctlError as error:
         say(str(error))
-    return True
+        told.add(change.path)
+    return moment
 
 
 def _entry(api: changes.Api, path: str) -> Entry | None:

@@ -1,14 +1,19 @@
 """Changes of objects on a real API server: no write crosses another one, whoever comes in between."""
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
-from runner import changes
+from runner import changes, shared_ledger
 from runner.changes import MARK, Change, Field
+from runner.config import current
+from runner.entry import Entry, Site
 from runner.errors import Gone, Inconclusive, Refused
-from tests._kubernetes import here
+from runner.model import Command, Steps, clock
+from runner.remote.guardian import guard
+from tests._kubernetes import OURS, here, until
 
 SERVICES = "/api/v1/namespaces/payment/services"
 PATH = f"{SERVICES}/crossing"
@@ -22,7 +27,7 @@ def change(kube: Any) -> Iterator[Change]:
         SERVICES, {"metadata": {"name": "crossing"}, "spec": {"selector": {"app": "no"}, "ports": [{"port": 80}]}}
     )
     field = Field(("spec", "selector", "app"), "no", "never")
-    yield changes.parsed(changes.written(Change("abcdefgh", PATH, made["metadata"]["uid"], (field,))))
+    yield changes.parsed(changes.written(Change("abcdefgh", PATH, made["metadata"]["uid"], (field,), 60.0)))
     here().delete(PATH)
 
 
@@ -95,13 +100,33 @@ def test_field_that_changes_just_before_is_left(change: Change) -> None:
 def test_object_that_another_fault_has_is_left(change: Change) -> None:
     changes.apply(here(), change)
     with pytest.raises(Refused, match="is changed by fault abcdefgh already"):
-        changes.apply(here(), Change("other", PATH, change.uid, change.fields))
+        changes.apply(here(), Change("other", PATH, change.uid, change.fields, 60.0))
     assert state(change) == ("never", change.fault, "live")
 
 
 def test_object_of_the_same_name_is_another_one(change: Change) -> None:
-    stale = Change(change.fault, PATH, "another", change.fields)
+    stale = Change(change.fault, PATH, "another", change.fields, 60.0)
     with pytest.raises(Gone):
         changes.apply(here(), stale)
     changes.revert(here(), stale)
     assert state(change) == ("no", "", "not found")
+
+
+def test_guardian_waits_for_a_change_that_comes_later_than_its_entry_says(change: Change) -> None:
+    """Guardians may need longer to start than the fault lasts: the entry was written before."""
+    soon = Change(change.fault, PATH, change.uid, change.fields, 1.0)
+    environment, undo = current().name, Command(("api", "revert", PATH), changes.written(soon))
+    site = Site(f"object:{environment}/service/payment/crossing", "", Steps((), (undo,), ()))
+    entry = Entry(soon.fault, "service-endpoints-loss", "", environment, "a test", 0.0, clock() - 1, (site,))
+    shared_ledger.note(entry)
+    try:
+        guarding = threading.Thread(target=guard, args=(here(), f"{OURS}/configmaps/fault-{soon.fault}"), daemon=True)
+        guarding.start()
+        guarding.join(1.5)
+        assert guarding.is_alive()
+        changes.apply(here(), soon)
+        until("the end of the change", lambda: state(soon) == ("no", "", "not found"))
+        guarding.join(30)
+        assert not guarding.is_alive()
+    finally:
+        shared_ledger.forget(entry)
