@@ -11,6 +11,7 @@ from uvicorn.supervisors import Multiprocess
 
 from reports.api.app import create_app
 from reports.api.service import Settings
+from reports.api.workers import end_with
 from reports.connect import connect
 from reports.services import Declared
 from runner.errors import Unreachable
@@ -18,6 +19,7 @@ from runner.errors import Unreachable
 __all__ = ["Listening", "application", "listen", "serve"]
 
 _SETTINGS = "CHAOSCTL_SERVE_SETTINGS"
+_SUPERVISOR = "CHAOSCTL_SERVE_SUPERVISOR"
 _GRACE_SECONDS = 10
 
 
@@ -64,6 +66,7 @@ def serve(settings: Settings, listening: Listening, processes: int, certificate:
     )
     listening.socket.set_inheritable(True)
     if processes > 1:
+        os.environ[_SUPERVISOR] = str(os.getpid())
         Multiprocess(config, sockets=[listening.socket]).run()
     else:
         uvicorn.Server(config).run(sockets=[listening.socket])
@@ -71,6 +74,8 @@ def serve(settings: Settings, listening: Listening, processes: int, certificate:
 
 def application() -> FastAPI:
     """Return the application of one process, by the settings that serve() left for it."""
+    if supervisor := os.environ.get(_SUPERVISOR):
+        end_with(int(supervisor))
     said = json.loads(os.environ[_SETTINGS])
     declared = {
         place: {name: Declared(**each) for name, each in services.items()}

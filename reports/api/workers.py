@@ -13,7 +13,7 @@ from reports.api.intake import packed
 from reports.api.problems import Problem
 from reports.packing import Packed
 
-__all__ = ["Workers"]
+__all__ = ["Workers", "end_with"]
 
 _CHUNK = 25
 
@@ -27,7 +27,7 @@ class Workers:
 
     def _made(self) -> ProcessPoolExecutor | None:
         context = multiprocessing.get_context("forkserver")
-        return ProcessPoolExecutor(self._processes, context, _end_with, (os.getpid(),)) if self._processes else None
+        return ProcessPoolExecutor(self._processes, context, end_with, (os.getpid(),)) if self._processes else None
 
     def packed(self, lines: Sequence[tuple[int, bytes]], project: str) -> list[Packed | Problem]:
         """Return each line as it is kept, or what is wrong with it, in the same order."""
@@ -46,7 +46,7 @@ class Workers:
             self._pool.shutdown(cancel_futures=True)
 
 
-def _end_with(server: int) -> None:
+def end_with(server: int) -> None:
     """End this process with the server, however that ends: a killed one leaves no judges behind."""
     try:
         handle = os.pidfd_open(server)

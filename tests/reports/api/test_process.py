@@ -1,11 +1,15 @@
 """The socket that server processes share."""
 
 import socket
+import time
+from pathlib import Path
 
 import pytest
+import requests
 
 from reports.api.process import listen
 from runner.errors import Unreachable
+from tests.reports._serving import serving
 
 
 def test_no_answer_waits_for_an_acknowledgement() -> None:
@@ -20,3 +24,22 @@ def test_an_address_that_is_taken_is_said() -> None:
         port = ours.getsockname()[1]
         with pytest.raises(Unreachable, match=rf"127\.0\.0\.1 port {port} cannot be listened on"):
             listen("127.0.0.1", port)
+
+
+def _descendants(parent: int) -> set[int]:
+    listed = Path(f"/proc/{parent}/task/{parent}/children")
+    children = {int(each) for each in listed.read_text().split()}
+    return children.union(*(_descendants(each) for each in children))
+
+
+def test_several_processes_that_share_a_socket_end_with_the_one_that_was_killed(tmp_path: Path) -> None:
+    with serving(f"sqlite:///{tmp_path}/store.db", "--processes", "2", "--judges", "0") as server:
+        assert requests.get(f"{server.url}/healthz", timeout=60).status_code == 200
+        assert server._process
+        left = _descendants(server._process.pid)
+        assert len(left) >= 2
+        server.kill()
+        until = time.monotonic() + 60
+        while any(Path(f"/proc/{each}").exists() for each in left):
+            assert time.monotonic() < until, "a process outlived the server"
+            time.sleep(0.05)
