@@ -18,6 +18,11 @@ hierarchies() {
         END { for (number in of) print of[number] }' /proc/cgroups
 }
 
+# Those of a name and without controllers, beside them: runc finds them in the mounts that ours hide, and asks for them.
+named() {
+    sed -n 's/^[1-9][0-9]*:name=\([^:]*\):.*/\1/p' /proc/self/cgroup
+}
+
 mount_groups() {
     if [ -z "$(hierarchies)" ]; then
         mount -t cgroup2 cgroup2 $groups
@@ -27,6 +32,10 @@ mount_groups() {
     for hierarchy in $(hierarchies); do
         mkdir $groups/"$hierarchy"
         mount -t cgroup -o "$hierarchy" cgroup $groups/"$hierarchy"
+    done
+    for name in $(named); do
+        mkdir $groups/"$name"
+        mount -t cgroup -o "none,name=$name" cgroup $groups/"$name"
     done
 }
 
