@@ -81,7 +81,7 @@ def _too_slow(done: Done) -> list[dict[str, Any]]:
     [target] = done.record["faults"][0]["targets"]
     assert done.code == 3, done.out + done.err
     assert done.record["judgement"]["score"] is None
-    assert "did not come to what was asked for: P90 of writes" in target["error"]
+    assert "did not come to what was asked for: P90 of writes" in target["error"], done.out
     assert target["effective"] < target["ended"] <= target["healed"]
     return [target]
 
