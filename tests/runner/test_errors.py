@@ -16,6 +16,7 @@ def test_exit_codes_are_those_of_the_docs() -> None:
         "Inconclusive": 3,
         "InvalidFile": 2,
         "Missing": 4,
+        "NoProcess": 4,
         "Refused": 5,
         "Residue": 6,
         "Unreachable": 4,

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from runner.errors import UsageError
 from runner.guardrails import conditions
 from runner.limits import Abort
 from runner.targets.netns import Netns
+from tests._alone import seeing
 from tests._cli import CHAOSCTL, chaosctl, started
 from tests._experiments import Ended, chaos_run, experiment, scratch
 from tests._network import Network
@@ -194,6 +195,13 @@ def test_condition_without_anybody_to_ask_is_refused() -> None:
     assert conditions.guards(None) == []
 
 
+def halt(place: Path, at: Sequence[Netns], *arguments: str) -> str:
+    """Call a halt that finds these namespaces alone, and return what it said: other tests have faults of their own."""
+    place.mkdir()
+    argv = [*seeing(place, *at), CHAOSCTL, "halt", *arguments]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.timeout(300)
 def test_halt_stops_what_runs_and_refuses_what_comes(
     namespaces: Callable[[], Netns], net: Network, tmp_path: Path
@@ -209,8 +217,9 @@ def test_halt_stops_what_runs_and_refuses_what_comes(
         assert chaosctl(*inject, f"--on={net.client.name}").code == 0
         run.live()
         plain.until(lambda: left(two) != [] and "effective: " in (plain.place / "log").read_text())
-        halted = json.loads(chaosctl("halt", "--reason=the shop is down", "--output=json").out)
-        assert [left(at) for at in (one, two, net.client)] == [[], [], []]
+        mine = one, two, net.client
+        halted = json.loads(halt(tmp_path / "seen", mine, "--reason=the shop is down", "--output=json"))
+        assert [left(at) for at in mine] == [[], [], []]
         assert (halted["halted"], len(halted["stopped"]), halted["failures"]) == (True, 3, [])
         ended = run.ended()
         refused = chaosctl("inject", "network-dns", "--target=x", f"--on={idle.name}", "--duration=1s")
@@ -225,15 +234,13 @@ def test_halt_stops_what_runs_and_refuses_what_comes(
     assert left(idle) == []
 
 
-def test_halt_undoes_what_has_nobody_left(namespace: Netns, net: Network) -> None:
+def test_halt_undoes_what_has_nobody_left(net: Network, tmp_path: Path) -> None:
     argv = [CHAOSCTL, "inject", "network-dns", "--target=redis-cluster", f"--on={net.client.name}", "--duration=1h"]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         assert any("effective" in line for line in process.stdout)
         process.kill()
     assert len(left(net.client)) == 1
-    said = chaosctl("halt")
-    assert said.code == 0
-    assert "Nothing is injected until `chaosctl halt --lift`." in said.out
+    assert "Nothing is injected until `chaosctl halt --lift`." in halt(tmp_path / "seen", [net.client])
     assert left(net.client) == []
     chaosctl("halt", "--lift")
