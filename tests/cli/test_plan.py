@@ -10,6 +10,7 @@ import yaml
 from runner import ledger
 from runner.model import Command
 from runner.targets.netns import Netns
+from tests._alone import see
 from tests._cli import Speaker
 from tests._experiments import experiment, python, touching
 from tests._network import Network
@@ -82,7 +83,10 @@ def test_every_no_is_told_at_once_with_what_to_do(system: Path, net: Network, st
     assert untouched(net, state)
 
 
-def test_what_blocks_has_its_exit_code(system: Path, net: Network, say: Speaker) -> None:
+def test_what_blocks_has_its_exit_code(
+    system: Path, net: Network, say: Speaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    see(monkeypatch, tmp_path, net.client)  # a halt undoes all that it finds
     assert say(*DNS, "--namespace=nowhere").code == 3
     made = armed(net.client, "aa22")
     said = say(*DNS, "--namespace=payment")
