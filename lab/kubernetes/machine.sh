@@ -23,6 +23,11 @@ named() {
     sed -n 's/^[1-9][0-9]*:name=\([^:]*\):.*/\1/p' /proc/self/cgroup
 }
 
+# The host's own, wherever they lie: runc takes the first that its mount table has.
+unmount_the_hosts() {
+    awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts | while read -r place; do umount --lazy "$place" || :; done
+}
+
 mount_groups() {
     if [ -z "$(hierarchies)" ]; then
         mount -t cgroup2 cgroup2 $groups
@@ -117,6 +122,7 @@ supervise() {
 
 if [ "$1" = --inside ]; then
     shift
+    unmount_the_hosts
     mount_groups
     [ -n "$(hierarchies)" ] || give_on
     lay_out_disk "$1" "$2" "$3"
