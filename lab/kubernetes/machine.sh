@@ -18,12 +18,7 @@ hierarchies() {
         END { for (number in of) print of[number] }' /proc/cgroups
 }
 
-# Those of a name and without controllers, beside them: runc finds them in the mounts that ours hide, and asks for them.
-named() {
-    sed -n 's/^[1-9][0-9]*:name=\([^:]*\):.*/\1/p' /proc/self/cgroup
-}
-
-# The host's own, wherever they lie: runc takes the first that its mount table has.
+# The host's own, wherever they lie: runc takes the first that its mount table has, and asks for those of a name too.
 unmount_the_hosts() {
     awk '$3 ~ /^cgroup2?$/ { print $2 }' /proc/self/mounts | while read -r place; do umount --lazy "$place" || :; done
 }
@@ -37,10 +32,6 @@ mount_groups() {
     for hierarchy in $(hierarchies); do
         mkdir $groups/"$hierarchy"
         mount -t cgroup -o "$hierarchy" cgroup $groups/"$hierarchy"
-    done
-    for name in $(named); do
-        mkdir $groups/"$name"
-        mount -t cgroup -o "none,name=$name" cgroup $groups/"$name"
     done
 }
 
