@@ -9,7 +9,7 @@ from runner.errors import UsageError
 from runner.model import Check, Command, Steps
 from runner.targets import Target
 
-__all__ = ["DRAINS", "MECHANISM", "PATIENCE", "Object", "asked", "steps", "the"]
+__all__ = ["DRAINS", "MECHANISM", "PATIENCE", "Object", "asked", "several", "steps", "the"]
 
 MECHANISM = "the API server: {}; changed back by a Job of guardians there"
 DRAINS = 10.0
@@ -42,6 +42,11 @@ def the(kind: str, at: Target, fault: str) -> Object:
             f"{fault} acts on {kind}s of a cluster, and {at.name} is none.", f"Choose one with --on={kind}:"
         )
     return at
+
+
+def several(who: str, kind: str) -> bool:
+    """Return whether a sentence speaks of more than one object of a kind."""
+    return "," in who or f" {kind}s" in who
 
 
 def asked(at: Object, path: str) -> Any:

@@ -44,7 +44,7 @@ class DeploymentScale(Fault):
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
-        several = "," in who or " deployments" in who
+        several = _objects.several(who, "deployment")
         share = " of the" if self.to.endswith("%") else ""
         return f"{who} {'are' if several else 'is'} scaled to {self.to}{share} replica{'s' * (self.to != '1')}"
 

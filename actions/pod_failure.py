@@ -36,7 +36,7 @@ class PodFailure(Fault):
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
-        return f"{who} {'fail' if ',' in who or ' pods' in who else 'fails'}"
+        return f"{who} {'fail' if _objects.several(who, 'pod') else 'fails'}"
 
     def proof(self, at: Target) -> ProbeCall:
         """Return the watch of whether the pod is ready."""

@@ -32,7 +32,7 @@ class ServiceEndpointsLoss(Fault):
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
-        return f"{who} {'have' if ',' in who or ' services' in who else 'has'} no endpoints"
+        return f"{who} {'have' if _objects.several(who, 'service') else 'has'} no endpoints"
 
     def proof(self, at: Target) -> ProbeCall:
         """Return the watch of its ready endpoints."""
