@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.model import Check, Command, Count, Steps
 
-__all__ = ["ENTERED", "IN_CLUSTERS", "IN_PODS", "Entry", "Site", "clusters", "parsed", "written"]
+__all__ = ["ENTERED", "IN_CLUSTERS", "IN_PODS", "LEFTOVER", "Entry", "Site", "clusters", "parsed", "written"]
 
 IN_PODS = "pod", "ephemeral"
 """The ways to reach a pod."""
@@ -17,6 +17,10 @@ ENTERED = "node", *IN_PODS
 
 IN_CLUSTERS = (*ENTERED, "object")
 """The ways to reach a target that lead through a cluster."""
+
+
+LEFTOVER = "node-pod"
+"""What stands for the fault in an entry that is of node pods alone, whose runner is gone."""
 
 
 @dataclass(frozen=True)

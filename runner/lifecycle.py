@@ -28,7 +28,7 @@ from runner.selection import Selection
 from runner.targets import Target
 from runner.together import each
 
-__all__ = ["Injection", "action", "failures", "injections", "stopping"]
+__all__ = ["Injection", "action", "failures", "heeding", "injections", "stopping"]
 
 _WATCH_EVERY = 1.0
 Tell = Callable[[str, str], None]
@@ -264,7 +264,7 @@ class Injection:
         return f"{look.detail}{others}" if look else "nobody looked"
 
 
-_heeding = Heeding(injections, stopping, failures)
+heeding = Heeding(injections, stopping, failures)  # until a run, which watches for a halt by itself, takes over
 
 
 def action(declared: type[Fault]) -> Callable[..., dict[str, Any]]:
@@ -278,7 +278,7 @@ def action(declared: type[Fault]) -> Callable[..., dict[str, Any]]:
         try:
             injection = Injection(plan(declared, arguments), stopping, tell)
             injections.append(injection)
-            _heeding.begin(injection.plan.chosen)
+            heeding.begin(injection.plan.chosen)
             injection.start()
         except ChaosctlError as error:
             failures.append(error)

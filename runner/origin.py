@@ -8,16 +8,18 @@ import secrets
 import socket
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from runner.config import Chosen
 from runner.errors import Aborted, ChaosctlError, Inconclusive, InvalidFile, UsageError
 
-__all__ = ["LABELS", "labels", "origin", "owner", "problem", "run_id", "user"]
+__all__ = ["LABELS", "labels", "may_go_on", "origin", "owner", "problem", "run_id", "user"]
 
 LABELS = "CHAOSCTL_LABELS"
 """The environment variable that says what runs there: `git=4f2a9c1,image.payment=payment:1.4.2`."""
 
+_OWNER = re.compile(r"(?P<user>.+)@(?P<host>\S+) pid (?P<pid>\d+)")
 _PARTS = "chaosctl", "chaostoolkit", "chaostoolkit-lib"
 
 
@@ -29,7 +31,9 @@ def run_id(name: str, started: float) -> str:
 
 
 def user() -> str:
-    """Return who this is; an arbitrary user id, as containers have, has no name."""
+    """Return who this is, and of root who called sudo; an arbitrary user id, as containers have, has no name."""
+    if os.geteuid() == 0 and (caller := os.environ.get("SUDO_USER")):
+        return caller
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -39,6 +43,14 @@ def user() -> str:
 def owner() -> str:
     """Return this process as ledger and locks name it."""
     return f"{user()}@{socket.gethostname()} pid {os.getpid()}"
+
+
+def may_go_on(written: str) -> bool:
+    """Return whether an owner is somebody else, whose process is there or on a host that cannot be seen from here."""
+    found = _OWNER.fullmatch(written)
+    if not found or (found["user"], found["host"]) == (user(), socket.gethostname()):
+        return False
+    return found["host"] != socket.gethostname() or Path("/proc", found["pid"]).exists()
 
 
 def origin(how: str, chosen: Chosen | None) -> dict[str, Any]:

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from runner import guarding, ledger, tables
 from runner.config import current_or_none
-from runner.entry import IN_CLUSTERS
+from runner.entry import IN_CLUSTERS, LEFTOVER
 from runner.errors import CommandFailed, Gone, Missing
 from runner.ledger import Entry, Site
-from runner.model import Steps
+from runner.model import Steps, clock
+from runner.origin import may_go_on
 from runner.targets import Target, reach
 from runner.together import AT_ONCE
 
-__all__ = ["everything", "known", "strays", "strays_at"]
+__all__ = ["everything", "in_use", "known", "strays", "strays_at"]
 
 _NAMESPACES = Path("/run/netns")
 
@@ -30,6 +31,18 @@ def everything(environment: str = "") -> tuple[Entry, ...]:
         noted = found.get(stray.id)
         found[stray.id] = replace(noted, sites=noted.sites + stray.sites) if noted else stray
     return tuple(found.values())
+
+
+def in_use(found: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return those of them that a run of somebody else may still need: their deadline has not passed.
+
+    That of a runner whose node pods were left behind is no such run.
+    """
+    entries = tuple(found)
+    dead = {entry.owner for entry in entries if entry.fault == LEFTOVER}
+    return tuple(
+        entry for entry in entries if clock() < entry.deadline and entry.owner not in dead and may_go_on(entry.owner)
+    )
 
 
 def known(environment: str = "") -> tuple[Entry, ...]:

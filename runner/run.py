@@ -54,6 +54,7 @@ class Run:
     def heed_halt(self) -> None:
         """Stop the run as soon as a halt is called, from now until it is closed."""
         self._watch(halt.guards(self.chosen))
+        lifecycle.heeding.leave_to_run()
 
     def admit(self, requests: Sequence[Request]) -> None:
         """Decide on every fault of the method and take its targets, before the baseline.

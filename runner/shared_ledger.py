@@ -9,14 +9,12 @@ from typing import Any
 
 from runner.cluster import Cluster, cluster
 from runner.config import Chosen
-from runner.entry import Entry, Site, clusters, parsed, written
+from runner.entry import LEFTOVER, Entry, Site, clusters, parsed, written
 from runner.model import Check, Command, Steps
 from runner.remote import guardians, pods
 from runner.targets.node import NodeTarget
 
 __all__ = ["entries", "forget", "leftovers", "note"]
-
-_ENDED = "Succeeded", "Failed"
 
 
 def note(entry: Entry) -> None:
@@ -48,18 +46,35 @@ def entries(chosen: Chosen) -> tuple[Entry, ...]:
 
 
 def leftovers(chosen: Chosen) -> tuple[Entry, ...]:
-    """Return the node pods whose runner is gone, as what is to be undone."""
+    """Return the node pods of each runner that is gone, as what is to be undone.
+
+    One pod that ended tells nothing while another works: a runner makes a new one where a node was rebooted.
+    """
     at = cluster(chosen.name, chosen.environment.kubernetes)
     space = f"/api/v1/namespaces/{at.pinned.namespace}"
     found = at.items(f"{space}/pods", labelSelector=f"{pods.OURS},{pods.COMPONENT}=node-pod").items
+    if not found:
+        return ()
+    begun = at.items(_path(at), labelSelector=f"{pods.OURS},{pods.COMPONENT}=session").items
+    owners = {item["metadata"]["labels"][pods.LABEL]: item["data"]["owner"] for item in begun}
+    working = {pod["metadata"]["labels"][pods.LABEL] for pod in found if _works(pod)}
     sessions: dict[str, Entry] = {}
-    for entry in (_leftover(at, space, pod) for pod in found if pod["status"].get("phase") in _ENDED):
-        known = sessions.get(entry.id)
-        sessions[entry.id] = replace(entry, sites=known.sites + entry.sites) if known else entry
+    for pod in found:
+        if (session := pod["metadata"]["labels"][pods.LABEL]) not in working:
+            entry = _leftover(at, space, pod, owners.get(session, "unknown"))
+            known = sessions.get(session)
+            sessions[session] = replace(entry, sites=known.sites + entry.sites) if known else entry
     return tuple(sessions.values())
 
 
-def _leftover(at: Cluster, space: str, pod: dict[str, Any]) -> Entry:
+def _works(pod: dict[str, Any]) -> bool:
+    """Whether a node pod is about to start or at work; one whose node is lost is said to run, and is not ready."""
+    status = pod["status"]
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ()))
+    return status.get("phase") == "Pending" or (status.get("phase") == "Running" and ready)
+
+
+def _leftover(at: Cluster, space: str, pod: dict[str, Any], owner: str) -> Entry:
     meta, node = pod["metadata"], NodeTarget(at, pod["spec"]["nodeName"])
     session = meta["labels"][pods.LABEL]
     path = f"{space}/pods/{meta['name']}"
@@ -70,8 +85,8 @@ def _leftover(at: Cluster, space: str, pod: dict[str, Any]) -> Entry:
         checks=(Check(Command(("api", "GET", path)), live='"phase": "Running"', absent="not found"),),
     )
     site = Site(node.name, node.identity(), steps)
-    sentence = "node pods were left behind"
-    return Entry(session, "node-pod", sentence, at.environment, "a runner that is gone", 0.0, 0.0, (site,))
+    sentence = "node pods were left behind by a runner that is gone"
+    return Entry(session, LEFTOVER, sentence, at.environment, owner, 0.0, 0.0, (site,))
 
 
 def _named(entry: Entry, at: Cluster) -> Entry:

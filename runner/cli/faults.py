@@ -33,7 +33,9 @@ def command(environment: str, output: str) -> None:
     else:
         for fault in found:
             click.echo(f"{fault['id']}  {fault['state']:<6}  {fault['sentence']}\n{'':18}{_detail(fault)}")
-        click.echo("Undo one with `chaosctl recover ID`, all of them with `chaosctl recover --all`.")
+        click.echo(
+            "Undo one with `chaosctl recover ID`, what is yours or was left behind with `chaosctl recover --all`."
+        )
 
 
 def _listed(entry: ledger.Entry) -> dict[str, Any]:

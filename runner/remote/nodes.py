@@ -1,8 +1,6 @@
 """The agents on the nodes of clusters: one node pod a node, made when first needed, shared, and gone afterwards."""
 
 import atexit
-import os
-import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from runner.cluster import Cluster
 from runner.errors import ChaosctlError, Missing, Unreachable
 from runner.holding import at_release
 from runner.ledger import new_id
+from runner.origin import owner
 from runner.remote import pods
 from runner.remote.connection import Connection
 
@@ -72,8 +71,7 @@ class _Session:
         self.token = new_id()
         self.pods = f"/api/v1/namespaces/{at.pinned.namespace}/pods"
         self._maps = f"/api/v1/namespaces/{at.pinned.namespace}/configmaps"
-        owner = f"{socket.gethostname()} pid {os.getpid()}"
-        self.owner = at.create(self._maps, pods.session(self.token, at.pinned.namespace, owner))["metadata"]
+        self.owner = at.create(self._maps, pods.session(self.token, at.pinned.namespace, owner()))["metadata"]
         self.agents: dict[str, Connection] = {}
         self.made: list[str] = []
         self._locks: dict[str, threading.Lock] = {}

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from runner import ledger, lock
-from runner.model import Command
+from runner import ledger, lock, residue
+from runner.entry import LEFTOVER
+from runner.model import Command, clock
+from runner.origin import owner
 from runner.targets.netns import Netns
 from tests._alone import see
 from tests._cli import Speaker, chaosctl
-from tests._table import armed, both, listed
+from tests._table import armed, both, listed, planned
 
 Make = Callable[[], Netns]
 
@@ -71,7 +74,7 @@ def test_unknown_id_is_a_usage_error(at: Netns, say: Speaker) -> None:
     assert said.err == "chaosctl: No fault 'zz99' is known here.\n  `chaosctl faults` lists those that are.\n"
 
 
-@pytest.mark.parametrize("arguments", [[], ["aa22", "--all"]])
+@pytest.mark.parametrize("arguments", [[], ["aa22", "--all"], ["aa22", "--everyone"]])
 def test_it_must_be_said_what_to_undo(at: Netns, say: Speaker, arguments: list[str]) -> None:
     said = say("recover", *arguments)
     assert said.code == 2
@@ -85,6 +88,49 @@ def test_only_the_one_is_undone(at: Netns, say: Speaker) -> None:
     assert "chaos_aa22" not in listed(at)
     assert "chaos_bb33" in listed(at)
     assert say("recover", "--all").out == "Undone: bb33. Nothing of it is left.\n"
+
+
+@pytest.mark.parametrize("whose", ["bob@{here} pid {me}", "ci@runner-7 pid 1"])
+def test_fault_of_somebody_elses_run_that_goes_on_is_left_and_told_unless_everyones_is_meant(
+    at: Netns, say: Speaker, whose: str
+) -> None:
+    owned = whose.format(here=socket.gethostname(), me=os.getpid())
+    ledger.write(replace(armed(at, "aa22"), owner=owned))
+    ledger.write(replace(armed(at, "bb33"), owner=owner()))
+    said = say("recover", "--all")
+    assert said.code == 0
+    first, second = said.out.splitlines()
+    assert first == "Undone: bb33. Nothing of it is left."
+    assert first != second
+    assert all(word in second for word in (f"In use: aa22, by {owned}", "chaosctl recover aa22", "--everyone"))
+    assert "chaos_aa22" in listed(at)
+    assert json.loads(say("recover", "--all", "--output=json").out) == {
+        "undone": [],
+        "in_use": ["aa22"],
+        "failures": [],
+    }
+    assert say("recover", "--everyone").out == "Undone: aa22. Nothing of it is left.\n"
+    assert listed(at) == ""
+
+
+def test_fault_of_somebody_elses_run_that_is_over_is_undone(at: Netns, say: Speaker) -> None:
+    """Its process is not there any more, or its deadline has passed wherever it was."""
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    ledger.write(replace(armed(at, "aa22"), owner=f"bob@{socket.gethostname()} pid {ended.pid}"))
+    ledger.write(replace(armed(at, "bb33", 0.1), owner="ci@runner-7 pid 1"))
+    until = clock() + 10
+    while clock() < until and len(residue.in_use(residue.everything())):
+        continue
+    assert json.loads(say("recover", "--all", "--output=json").out)["in_use"] == []
+    assert listed(at) == ""
+
+
+def test_fault_of_a_runner_whose_node_pods_were_left_behind_is_in_nobodys_use(at: Netns) -> None:
+    live = replace(planned(at, "aa22"), owner="ci@runner-7 pid 1")
+    pods = replace(planned(at, "cc44"), owner=live.owner, fault=LEFTOVER, deadline=0.0)
+    assert residue.in_use([live]) == (live,)
+    assert residue.in_use([live, pods]) == ()
 
 
 def test_rules_of_others_survive_undoing_everything(at: Netns, say: Speaker) -> None:

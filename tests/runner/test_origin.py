@@ -43,6 +43,14 @@ def test_user_without_a_name_is_a_number(monkeypatch: pytest.MonkeyPatch) -> Non
     assert user() == f"uid {os.getuid()}"
 
 
+def test_user_is_who_called_sudo_and_only_root_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SUDO_USER", "ada")
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert user() == "ada"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert user() == getpass.getuser()
+
+
 def test_labels_say_what_ran_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(LABELS, "git=4f2a9c1, image.api=registry:5000/api:1.4.2@sha256=ab")
     assert origin("x", None)["labels"] == {"git": "4f2a9c1", "image.api": "registry:5000/api:1.4.2@sha256=ab"}

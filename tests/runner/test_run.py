@@ -9,6 +9,7 @@ import pytest
 from runner import lifecycle, progress
 from runner.errors import Aborted, CommandFailed, Inconclusive, InvalidFile, Missing, UsageError
 from runner.experiment import Extension
+from runner.heeding import Heeding
 from runner.model import Outcome, Sample, clock
 from runner.plan import read
 from runner.run import Run
@@ -61,6 +62,22 @@ def injected(at: Netns, duration: str = "1h") -> Scratched:
     lifecycle.injections.append(made.injection)
     made.injection.start()
     return made
+
+
+def test_halt_is_watched_for_once_however_many_see_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run and its faults would else ask a cluster twice as often."""
+    monkeypatch.setattr(lifecycle, "heeding", Heeding((), threading.Event(), []))
+    before = set(threading.enumerate())
+
+    def watching() -> list[str]:
+        return [thread.name for thread in set(threading.enumerate()) - before if thread.name == "guardrail halt"]
+
+    made = Run("a test", "chaos run")
+    made.heed_halt()
+    assert len(watching()) == 1
+    lifecycle.heeding.begin(None)
+    assert len(watching()) == 1
+    made.close()
 
 
 def test_baseline_that_holds_lets_the_run_go_on() -> None:
