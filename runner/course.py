@@ -16,6 +16,8 @@ from runner.targets import Target, is_same, reach
 
 __all__ = ["Course", "too_few"]
 
+_ARM_LIMIT = 30.0
+"""Arming starts a guardian at the target, which a busy machine may take long over; nothing is at fault until then."""
 _END_LIMIT = 2.0
 _HEAL_LIMIT = 30.0
 _PAUSE = 0.05
@@ -106,7 +108,7 @@ class Course:
         """Run the injecting commands; they hold the ledger's lock as long as they live."""
         self._sent = clock()
         for command in self.steps.inject:
-            self.at.run(command, pass_fds=(lock,))
+            self.at.run(command, _ARM_LIMIT, pass_fds=(lock,))
         self.committed = clock()
         self._acting.begin(self._fault_id, self.committed, self.committed + self._seconds)
 
