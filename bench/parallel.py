@@ -34,8 +34,8 @@ def main() -> None:
     ):
         times = [found[row] for found in rounds]
         print(f"{name:34} {statistics.median(times):7.2f} {min(times):7.2f} {max(times):7.2f}")
-    best = min(found[-1] for found in rounds)
-    assert best < _LIMIT, f"{_NAMESPACES} namespaces took {best:.2f} s at best, and {_LIMIT:g} s are promised"
+    usual = statistics.median(found[-1] for found in rounds)
+    assert usual < _LIMIT, f"{_NAMESPACES} namespaces took {usual:.2f} s, and {_LIMIT:g} s are promised"
 
 
 def _injected(targets: list[Netns]) -> tuple[float, float, float]:

@@ -10,7 +10,11 @@ from runner.errors import UsageError
 from runner.model import format_duration
 from runner.paths import state_dir
 
-__all__ = ["Lab"]
+__all__ = ["PODS", "SERVICES", "Lab"]
+
+PODS = "10.244.0.0/16"
+SERVICES = "10.96.0.0/16"
+"""What a cluster of the lab has inside, and nobody outside it sees."""
 
 _NAME = re.compile(r"[a-z]([a-z0-9-]{0,7}[a-z0-9])?")
 _MARKERS = Path("/run/chaoslab")
@@ -41,6 +45,11 @@ class Lab:
             raise UsageError(
                 f"{self.subnet!r} cannot be the range of a lab.",
                 "Give a private range of 256 addresses: --subnet 10.213.0.0/24.",
+            )
+        if self.kubernetes and any(self.network.overlaps(IPv4Network(own)) for own in (PODS, SERVICES)):
+            raise UsageError(
+                f"A cluster cannot have the range {self.subnet}: its pods have {PODS}, its Services {SERVICES}.",
+                "Give another one: --subnet 10.213.0.0/24.",
             )
 
     @property

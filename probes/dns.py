@@ -1,53 +1,19 @@
 """DNS, asked from where a target is: the proof of network-dns, and a probe for experiments."""
 
-import errno
-import ipaddress
-import socket
-import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
-import dns.exception
-import dns.message
-import dns.query
-import dns.rcode
-import dns.rdatatype
-
+from probes._questions import PATIENCE, Answer, Question, ask_all
 from runner import addresses as asking
 from runner.errors import Inconclusive
-from runner.model import DNS_PROBE_ID, Look, Sight, clock
+from runner.model import Look, Sight, clock
 from runner.targets import Target, reach
 
 __all__ = ["Answer", "Question", "addresses", "ask", "look", "resolves"]
 
-_FIRST_PATIENCE = 2.0
 _SHORTEST_PATIENCE = 0.5
 _RETURNED = {"timeout": "timeout", "refused": "refused", "servfail": "SERVFAIL", "nxdomain": "NXDOMAIN"}
-
-
-@dataclass(frozen=True)
-class Question:
-    """One query: a full name and record type to one server over one transport."""
-
-    name: str
-    server: str
-    transport: str = "udp"
-    rdtype: str = "A"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came back: `outcome` is an rcode's name, `timeout`, `refused` or an error's name.
-
-    `addresses` counts the A or AAAA records in it, `seconds` is how long it took.
-    """
-
-    outcome: str
-    addresses: int
-    seconds: float
 
 
 def addresses(at: Target, before: Look | None, name: str) -> Look:  # noqa: ARG001 - all looks are asked alike
@@ -57,98 +23,10 @@ def addresses(at: Target, before: Look | None, name: str) -> Look:  # noqa: ARG0
     return Look(asked, clock(), Sight.UNCLEAR, f"{name} is {', '.join(found)}", {"addresses": found})
 
 
-def ask(at: Target, question: Question, patience: float = _FIRST_PATIENCE) -> Answer:
+def ask(at: Target, question: Question, patience: float = PATIENCE) -> Answer:
     """Return what one query from the target gets within `patience` seconds; one packet, no retries, no cache."""
-    [(_, answer)] = _ask_all(at, [question], patience)
+    [(_, answer)] = ask_all(at, [question], patience)
     return answer
-
-
-def _ask_all(
-    at: Target, questions: Sequence[Question], patience: float = _FIRST_PATIENCE
-) -> list[tuple[Question, Answer]]:
-    """Ask all at once: over UDP each is sent before the first answer is waited for, over TCP each has a thread."""
-    by_tcp = [question.transport == "tcp" for question in questions]
-    with ThreadPoolExecutor(max_workers=sum(by_tcp) or 1) as pool, ExitStack() as sockets:
-        begun = [
-            pool.submit(_over_tcp, at, question, patience).result
-            if slow
-            else sockets.enter_context(closing(_Datagram(at, question, patience))).answer
-            for question, slow in zip(questions, by_tcp, strict=True)
-        ]
-        return [(question, answer()) for question, answer in zip(questions, begun, strict=True)]
-
-
-class _Datagram:
-    """One query over UDP: sent when made; `answer` waits for what it gets."""
-
-    def __init__(self, at: Target, question: Question, patience: float) -> None:
-        self._question, self._begun = question, clock()
-        self._until = time.time() + patience
-        self._query = _query(question)
-        self._failed: OSError | None = None
-        self._socket = at.socket(_family(question), socket.SOCK_DGRAM)
-        try:
-            self._socket.setblocking(False)
-            self._socket.connect((question.server, 53))
-            self._socket.send(self._query.to_wire())
-        except OSError as error:
-            self._failed = error
-
-    def answer(self) -> Answer:
-        """Return what came back."""
-        try:
-            if self._failed:
-                raise self._failed
-            reply, *_ = dns.query.receive_udp(self._socket, None, self._until)  # it is connected: others are not heard
-        except dns.exception.Timeout:
-            return Answer("timeout", 0, clock() - self._begun)
-        except OSError as error:
-            return Answer(_refusal(self._socket, error), 0, clock() - self._begun)
-        if not self._query.is_response(reply):
-            raise dns.query.BadResponse
-        return _told(reply, self._question, self._begun)
-
-    def close(self) -> None:
-        """Close its socket."""
-        self._socket.close()
-
-
-def _over_tcp(at: Target, question: Question, patience: float) -> Answer:
-    begun = clock()
-    with at.socket(_family(question), socket.SOCK_STREAM) as connection:
-        connection.settimeout(patience)
-        try:
-            connection.connect((question.server, 53))
-            connection.setblocking(False)
-            reply = dns.query.tcp(_query(question), question.server, timeout=patience, sock=connection)
-        except (dns.exception.Timeout, TimeoutError):
-            return Answer("timeout", 0, clock() - begun)
-        except (ConnectionRefusedError, ConnectionResetError, EOFError):
-            return Answer("refused", 0, clock() - begun)
-        except OSError as error:
-            return Answer(_refusal(connection, error), 0, clock() - begun)
-    return _told(reply, question, begun)
-
-
-def _query(question: Question) -> dns.message.QueryMessage:
-    return dns.message.make_query(question.name, question.rdtype, id=DNS_PROBE_ID)
-
-
-def _family(question: Question) -> socket.AddressFamily:
-    return socket.AF_INET6 if ipaddress.ip_address(question.server).version == 6 else socket.AF_INET
-
-
-def _told(reply: dns.message.Message, question: Question, begun: float) -> Answer:
-    wanted = dns.rdatatype.from_text(question.rdtype)
-    addresses = sum(len(record) for record in reply.answer if record.rdtype == wanted)
-    return Answer(dns.rcode.to_text(reply.rcode()), addresses, clock() - begun)
-
-
-def _refusal(connection: socket.socket, error: OSError) -> str:
-    """Return what a failed send was: a refusal leaves its own error behind on the socket, a mere drop does not."""
-    pending = connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    number = pending or error.errno or 0
-    return "refused" if number == errno.ECONNREFUSED else errno.errorcode.get(number, "error")
 
 
 def look(
@@ -185,7 +63,7 @@ _Seen = tuple[Sight, str, Mapping[str, Any]]
 def _first(at: Target, names: Sequence[str], control: str, below: bool) -> _Seen:
     resolver = at.resolver()
     servers = resolver.nameservers
-    tried = _ask_all(at, [Question(name, servers[0], "udp", rdtype) for name in names for rdtype in ("A", "AAAA")])
+    tried = ask_all(at, [Question(name, servers[0], "udp", rdtype) for name in names for rdtype in ("A", "AAAA")])
     found = next((way.name for way, answer in tried if answer.addresses), "")
     if not found:
         outcomes = " and ".join(sorted({answer.outcome for _, answer in tried}))
@@ -194,7 +72,7 @@ def _first(at: Target, names: Sequence[str], control: str, below: bool) -> _Seen
     ways = [Question(found, server, "udp", rdtype) for server in servers[1:] for rdtype in ("A", "AAAA")]
     ways += [Question(found, server, "tcp", "A") for server in servers]
     controls = _controls(servers[0], found.partition(".")[2] if below else found, control)
-    more = _ask_all(at, [*ways, *controls])
+    more = ask_all(at, [*ways, *controls])
     known = [(way, answer) for way, answer in tried if way.name == found] + more[: len(ways)]
     answered = [(way, answer) for way, answer in known if answer.outcome == "NOERROR"]
     steadied = more[len(ways) :]
@@ -206,7 +84,7 @@ def _first(at: Target, names: Sequence[str], control: str, below: bool) -> _Seen
         "ways": [asdict(way) for way, _ in answered],
         "control": asdict(steady),
         "control_outcome": expected.outcome,
-        "patience": min(_FIRST_PATIENCE, max(_SHORTEST_PATIENCE, 10 * slowest)),
+        "patience": min(PATIENCE, max(_SHORTEST_PATIENCE, 10 * slowest)),
     }
     detail = f"{found} answers in {slowest * 1000:.1f} ms over {_transports(way for way, _ in answered)}"
     return Sight.ABSENT, f"{detail}; control {steady.name} answers {expected.outcome}", evidence
@@ -215,7 +93,7 @@ def _first(at: Target, names: Sequence[str], control: str, below: bool) -> _Seen
 def _again(at: Target, evidence: Mapping[str, Any], wanted: str) -> _Seen:
     ways = [Question(**way) for way in evidence["ways"]]
     control = Question(**evidence["control"])
-    *answers, (_, steady) = _ask_all(at, [*ways, control], evidence["patience"])
+    *answers, (_, steady) = ask_all(at, [*ways, control], evidence["patience"])
     outcomes = sorted({answer.outcome for _, answer in answers})
     name, shown = ways[0].name, " and ".join(outcomes)
     if steady.outcome != evidence["control_outcome"]:

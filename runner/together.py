@@ -6,7 +6,7 @@ from typing import TypeVar
 
 __all__ = ["AT_ONCE", "each"]
 
-AT_ONCE = 64
+AT_ONCE = 32
 
 _T = TypeVar("_T")
 

@@ -69,7 +69,7 @@ def cluster(state: Path) -> Iterator[Kube]:
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(state))
-        name, subnet = f"k{os.getpid() % 100000}", f"10.{60 + os.getpid() % 40}.{os.getpid() % 200}.0/24"
+        name, subnet = f"k{os.getpid() % 100000}", f"10.{100 + os.getpid() % 40}.{os.getpid() % 200}.0/24"
         try:
             lab = up(print, name, subnet, kubernetes=True)
         except Missing as error:

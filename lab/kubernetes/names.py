@@ -1,6 +1,6 @@
 """What the cluster's parts are called and numbered; its own ranges are seen by nobody outside it."""
 
-from lab.plan import Lab
+from lab.plan import PODS, SERVICES, Lab
 
 __all__ = [
     "API_PORT",
@@ -22,8 +22,6 @@ CONTROL_PLANE = "control-plane"
 # Each node with its number in the lab's range; its pods are 10.244.NUMBER.0/24.
 NODES = {CONTROL_PLANE: 60, "worker-01": 61, "worker-02": 62, "worker-03": 63}
 
-PODS = "10.244.0.0/16"
-SERVICES = "10.96.0.0/16"
 SERVICE_API = "10.96.0.1"
 CLUSTER_DNS = "10.96.0.10"
 API_PORT = 6443

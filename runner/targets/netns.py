@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -71,24 +71,29 @@ class Netns:
             raise Missing(f"{self.path} may not be opened by this user.", "Run it as root (sudo).") from error
 
     def _inside(self, work: Callable[[], _T]) -> _T:
-        """Run `work` in a thread that has entered the namespace; what it forks or opens stays there."""
+        """Run `work` by a thread that has entered the namespace; what it forks or opens stays there.
+
+        The main thread never enters: a signal's handler could run there meanwhile.
+        """
         handle = self._open()
-        done: Future[_T] = Future()
-
-        def enter() -> None:
-            try:
-                _setns(self.name, handle)
-                done.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - handed over to the caller, whatever it is
-                done.set_exception(error)
-
         try:
-            thread = threading.Thread(target=enter, name=f"in {self.name}")
-            thread.start()
-            thread.join()
+            if threading.current_thread() is threading.main_thread():
+                with ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"in {self.name}") as pool:
+                    return pool.submit(self._entered, handle, work).result()
+            return self._entered(handle, work)
         finally:
             os.close(handle)
-        return done.result()
+
+    def _entered(self, handle: int, work: Callable[[], _T]) -> _T:
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            _setns(self.name, handle)
+            try:
+                return work()
+            finally:
+                _setns("the network namespace of this process", home)
+        finally:
+            os.close(home)
 
 
 def cookie(inside: socket.socket) -> str:

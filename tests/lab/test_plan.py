@@ -29,6 +29,13 @@ def test_a_range_that_cannot_be_is_refused_with_an_example(subnet: str) -> None:
     assert "--subnet 10.213.0.0/24" in refusal.value.fix
 
 
+@pytest.mark.parametrize("subnet", ["10.96.76.0/24", "10.244.60.0/24"])
+def test_a_cluster_cannot_have_a_range_of_its_own_pods_or_services(subnet: str) -> None:
+    assert str(Lab(subnet=subnet).network) == subnet, "without a cluster nobody else has it"
+    with pytest.raises(UsageError, match=r"its pods have 10\.244\.0\.0/16, its Services 10\.96\.0\.0/16"):
+        Lab(subnet=subnet, kubernetes=True)
+
+
 @pytest.mark.parametrize("name", ["", "Lab", "9lives", "a/b", "lab-", "ten-letter", "..", "two words"])
 def test_a_name_that_cannot_be_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="cannot be the name of a lab"):

@@ -4,11 +4,12 @@ import shutil
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from runner.errors import Missing, Unreachable
+from runner.errors import CommandFailed, Missing, Unreachable
 from runner.model import Command
 from runner.targets.netns import Netns, reach
 from tests._cli import AS_NOBODY
@@ -18,6 +19,26 @@ from tests._network import OURS, resolv_conf
 def test_commands_see_the_network_of_the_namespace_alone(namespace: Netns) -> None:
     assert namespace.run(Command(("ip", "-brief", "link"))).split()[0] == "lo"
     assert len(namespace.run(Command(("ip", "-brief", "link"))).splitlines()) == 1
+
+
+def test_whoever_went_in_comes_out_again(namespace: Netns) -> None:
+    """A thread that stayed would do its next work in the wrong network."""
+
+    def seen() -> tuple[str, str, str]:
+        before = _own_network()
+        inside = namespace.run(Command(("readlink", "/proc/self/ns/net"))).strip()
+        with pytest.raises(CommandFailed):
+            namespace.run(Command(("false",)))
+        return before, inside, _own_network()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        for before, inside, after in (seen(), pool.submit(seen).result()):
+            assert before == after == _own_network()
+            assert inside != before
+
+
+def _own_network() -> str:
+    return str(Path("/proc/thread-self/ns/net").readlink())
 
 
 def test_namespace_that_is_not_there_is_named() -> None:
