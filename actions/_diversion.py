@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from actions import _tc, _traffic
 from actions._traffic import Traffic
 from runner import tables
-from runner.errors import ChaosctlError, CommandFailed, Missing, Refused
+from runner.errors import ChaosctlError, CommandFailed, Inconclusive, Missing, Refused
 from runner.fault import Try
 from runner.model import Command, Steps, clock
 from runner.targets import Target
 
-__all__ = ["Diversion", "routes", "tries"]
+__all__ = ["Diversion", "leads", "routes", "tries"]
 
 _TRYING = 60.0
 """Seconds that each try may take: the first of its kind may load modules from a slow disk."""
@@ -98,6 +98,13 @@ def routes(at: Target, addresses: Iterable[str]) -> Iterator[str]:
         except CommandFailed:
             continue  # there may be a route to others
         yield from (str(route["dev"]) for route in found)
+
+
+def leads(at: Target, addresses: Iterable[str], whose: str) -> tuple[str, ...]:
+    """Return the interfaces by which a target reaches addresses of somebody; raises Inconclusive where it cannot."""
+    if found := tuple(dict.fromkeys(routes(at, addresses))):
+        return found
+    raise Inconclusive(f"{at.name} has no route to {whose}.", "Nothing was touched. See `ip route`.")
 
 
 def _refuse_filters(at: Target, interface: str) -> None:

@@ -47,6 +47,14 @@ class Windows:
         """Return how many periods there are in that time."""
         return max(1, math.floor(seconds / self.shortest_period + 1e-9))
 
+    def period(self, seconds: float) -> float:
+        """Return how long each period of that time is."""
+        return max(self.shortest_period, seconds / self.number(seconds))
+
+    def silence(self, seconds: float) -> float:
+        """Return how long nothing gets through."""
+        return self.width(self.period(seconds))
+
     def width(self, period: float) -> float:
         """Return how long a window is."""
         return self.latency + (1 - self.share) * period

@@ -7,23 +7,22 @@ elements that its rules need. Traffic between etcd's members is not touched.
 """
 
 import ipaddress
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from actions import _nft, _tc
-from actions._diversion import Diversion, routes, tries
+from actions import _stalls, _tc
+from actions._diversion import Diversion, leads, tries
+from actions._stalls import Stalls
 from actions._traffic import Traffic, open_window
 from actions._windows import Windows, as_percentile
-from runner import tables
 from runner.addresses import addresses
 from runner.config import Environment
-from runner.errors import Inconclusive, Missing, Refused, UsageError
+from runner.errors import Refused, UsageError
 from runner.fault import Fault, Stage, Try
 from runner.lifecycle import action
-from runner.model import PROBE_PORTS, Command, EndsBy, Look, ProbeCall, Steps, clock, format_duration
+from runner.model import EndsBy, Look, ProbeCall, Steps, format_duration
 from runner.parameters import Duration, Percent
 from runner.targets import Target
 
@@ -100,9 +99,7 @@ class EtcdLatency(Fault):
 
     def lasts(self, seconds: float) -> float:
         """Return the environment's default, or the next half minute in which the percentile can be had."""
-        if not self.percentile or self._windows.shortest <= seconds:
-            return seconds
-        return float(-(-self._windows.shortest // 30) * 30)
+        return _stalls.lasts(self._windows, seconds)
 
     def refuse(self, seconds: float) -> None:
         """Refuse what contradicts itself, what the time is too short for, and what clients would not survive."""
@@ -114,14 +111,7 @@ class EtcdLatency(Fault):
         if not self.percentile and self.engine == "window":
             raise UsageError("Windows make a percentile, and none was said.", "Add --percentile=99.")
         self._refuse_variation()
-        least = 1 + 3 * (self.latency + self.jitter)
-        if not self.percentile and seconds < least:
-            raise UsageError(
-                f"A latency of {format_duration(self.latency)} does not show within {format_duration(seconds)}.",
-                f"Ask for a duration of at least {format_duration(math.ceil(least))}.",
-            )
-        if self.percentile and seconds < self._windows.shortest - 0.001:
-            raise UsageError(*self._windows.too_short(seconds))
+        _stalls.refuse(self._windows, self.latency + self.jitter, seconds)
         if self._longest_silence(seconds) >= 0.8 * _KEEPALIVE and not self.force:
             raise Refused(
                 f"A connection to etcd would be silent for {format_duration(self._longest_silence(seconds))}, and the "
@@ -172,7 +162,7 @@ class EtcdLatency(Fault):
             "files": {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file},
         }
         # A first window may be over before anybody can look: the cluster's own ledger waits for it too.
-        patience = 10.0 + 3 * self.latency + (self._windows.shortest_period if self.percentile else 0.0)
+        patience = 10.0 + 3 * self.latency + (self._windows.shortest_period if self._windows else 0.0)
         at_a_node = at.name.startswith("node:")
         watch = "probes.api_server:watch" if at_a_node else "probes.etcd:watch"
         return ProbeCall(watch, arguments, stays=True, patience=patience, here=at_a_node)
@@ -181,14 +171,7 @@ class EtcdLatency(Fault):
         """Return the rules that hold requests back, and for netem its link; raises Missing, Refused, Inconclusive."""
         if self._by_netem:
             return self._diverted(at, fault_id, seconds)
-        comment = tables.comment(self.name, clock() + seconds)
-        return Steps(
-            inject=(_nft.load(_nft.ruleset(fault_id, comment, self._rules(seconds))),),
-            undo=(tables.undo(fault_id),),
-            checks=(tables.check(fault_id),),
-            count=tables.count(fault_id),
-            notes=tuple(self._notes(seconds)),
-        )
+        return self._held.steps(self.name, fault_id, seconds, self._notes(seconds))
 
     @property
     def _by_netem(self) -> bool:
@@ -198,8 +181,7 @@ class EtcdLatency(Fault):
     def _diverted(self, at: Target, fault_id: str, seconds: float) -> Steps:
         hosts = [urlsplit(url).hostname or "" for url in self.endpoint.split(",")]
         found = [each for host in hosts for each in addresses(at, "127.0.0.1" if host == "localhost" else host)]
-        if not (interfaces := tuple(dict.fromkeys(routes(at, found)))):
-            raise Inconclusive(f"{at.name} has no route to {self.endpoint}.", "Nothing was touched. See `ip route`.")
+        interfaces = leads(at, found, self.endpoint)
         # An etcd here has the loopback's addresses too, and other clients of it may use those.
         ranges = tuple(map(ipaddress.ip_network, (*found, *(_LOOPBACK_RANGES if "lo" in interfaces else ()))))
         made = Diversion(
@@ -212,35 +194,21 @@ class EtcdLatency(Fault):
             drains=self.latency + self.jitter,
             windows=bool(self.percentile),
         )
-        try:
-            return made.steps(fault_id, seconds, self._notes(seconds))
-        except Missing as missing:
-            if not self.percentile:
-                missing.fix += " Or ask for a percentile, which windows make without netem: --percentile=99."
-            raise
+        return _stalls.delayed(made, fault_id, seconds, self._notes(seconds))
 
     def act(self, stage: Stage) -> None:
         """Open a window in every period, and correct its width by what the writer measured so far."""
-        if not self.percentile:
-            return
-        seconds, windows = stage.deadline - stage.committed, self._windows
-        total = windows.number(seconds)
-        period = seconds / total
-        correction = owed = 0.0
-        for number in range(total):
-            begin = stage.committed + number * period
-            if stage.over.wait(max(0.0, begin - clock())):
-                return
-            if number and stage.watcher:
-                correction = windows.corrected(correction, owed, stage.watcher.measured(begin - period, begin))
-                owed = windows.owed(stage.watcher.measured(stage.committed, begin), number, total - number)
-            width = min(windows.width(period) + correction + owed, 0.9 * period, stage.deadline - clock())
-            if width > 0:
-                stage.at.run(self._window(stage.fault_id, width))
+        if self._windows:
+            opened = open_window if self._by_netem else self._held.window
+            _stalls.pulse(self._windows, stage, lambda width: opened(stage.fault_id, width))
 
     @property
-    def _windows(self) -> Windows:
-        return Windows(self.latency, self.percentile / 100)
+    def _windows(self) -> Windows | None:
+        return Windows(self.latency, self.percentile / 100) if self.percentile else None
+
+    @property
+    def _held(self) -> Stalls:
+        return Stalls(tuple(sorted(self._ports)))
 
     @property
     def _ports(self) -> set[int]:
@@ -248,42 +216,15 @@ class EtcdLatency(Fault):
 
     def _longest_silence(self, seconds: float) -> float:
         """Return how long nothing gets through, in seconds."""
-        if not self.percentile:
-            return self.latency + self.jitter
-        period = max(self._windows.shortest_period, seconds / self._windows.number(seconds))
-        return self._windows.width(period)
-
-    def _window(self, fault_id: str, width: float) -> Command:
-        if self._by_netem:
-            return open_window(fault_id, width)
-        elements = ", ".join(f"{port} timeout {_nft.timeout(width)}" for port in sorted(self._ports))
-        return Command(("nft", "-f", "-"), f"add element inet {tables.table(fault_id)} held {{ {elements} }}\n")
-
-    def _rules(self, seconds: float) -> Iterator[str]:
-        """Yield the inside of the table; handshakes pass, so that no connection waits for TCP to try them again."""
-        lasting = ", ".join(f"{port} timeout {_nft.timeout(seconds)}" for port in sorted(self._ports))
-        yield "counter workload { }"
-        yield "counter probes { }"
-        yield f"set armed {{ type inet_service; flags timeout; elements = {{ {lasting} }} }}"
-        yield "set held { type inet_service; flags timeout; }"
-        yield from ("chain tally {", f"tcp sport {PROBE_PORTS[0]}-{PROBE_PORTS[-1]} counter name probes return")
-        yield from ("counter name workload", "}")
-        yield from ("chain hold {", "jump tally", "drop", "}")
-        yield from ("chain output {", "type filter hook output priority -150; policy accept;")
-        yield from ("tcp dport @armed tcp dport @held tcp flags & syn == 0 jump hold", "}")
+        return self._windows.silence(seconds) if self._windows else self.latency + self.jitter
 
     def _notes(self, seconds: float) -> Iterator[str]:
-        if not self.percentile:
+        if not self._windows:
             yield "Engine: netem, as always without a percentile. All requests are late, and new connections too."
             return
-        number = self._windows.number(seconds)
-        width, period = self._windows.width(seconds / number), seconds / number
         how = "delayed by netem" if self._by_netem else "held back"
-        yield (
-            f"Engine: {_ENGINES[self.engine]}. {number} times, every {format_duration(period)}, all "
-            f"requests are {how} for about {format_duration(width)}: a burst stall, reads and watches included."
-        )
-        if width > 2:
+        yield f"Engine: {_ENGINES[self.engine]}. {_stalls.told(self._windows, seconds, how)}"
+        if self._windows.silence(seconds) > 2:
             yield "The API server's readiness check of etcd gives up after 2s: /readyz fails in every window."
 
 

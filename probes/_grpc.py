@@ -6,11 +6,8 @@ soon as it has the message, and resets a call whose end comes later, which gener
 """
 
 import asyncio
-import random
-import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -27,8 +24,8 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 
+from probes._connecting import connected
 from runner.errors import Unreachable
-from runner.model import PROBE_PORTS
 from runner.targets import Target
 
 __all__ = ["Channel", "bytes_field", "fields", "number_field"]
@@ -64,7 +61,7 @@ class Channel:
         host, port = parts.hostname or "", parts.port or 2379
         try:
             async with asyncio.timeout(patience):
-                connection = await _connected(at, host, port)
+                connection = await connected(at, host, port)
                 name = host if secured else None
                 streams = await asyncio.open_connection(sock=connection, ssl=secured, server_hostname=name)
         except (OSError, TimeoutError) as error:
@@ -147,25 +144,6 @@ class Channel:
 
     def _error(self, method: str, told: str) -> Unreachable:
         return Unreachable(f"etcd at {self._url.netloc} did not answer {method}: {told}.")
-
-
-async def _connected(at: Target, host: str, port: int) -> socket.socket:
-    loop = asyncio.get_running_loop()
-    family, kind, _, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
-    connection = at.socket(family, kind)
-    try:
-        connection.setblocking(False)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for own in random.sample(PROBE_PORTS, len(PROBE_PORTS)):
-            with suppress(OSError):
-                connection.bind(("", own))
-                break
-        await loop.sock_connect(connection, address)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def number_field(number: int, value: int) -> bytes:

@@ -15,19 +15,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from probes._grpc import Channel, bytes_field, fields, number_field
-from probes._latencies import Latencies, quantile, told
+from probes._latencies import Latencies, told
+from probes._shown import Shown, figures
 from runner.errors import Unreachable
-from runner.model import Look, Sight, clock, format_duration
+from runner.model import Look, Sight, clock
 from runner.targets import Target
 
 __all__ = ["Writer", "watch"]
 
-_PATIENCE, _STEADY = 5.0, 15.0
-_FIRST = 20
-_AGAIN = 10
-_PAUSE = 0.02
-_SEEN = 0.9
-_NEAR = 0.1
+_PATIENCE = 5.0
 _LEASE, _KEEP_EVERY = 60, 20.0
 _SLOWEST_RATE, _FASTEST_RATE = 20.0, 100.0
 
@@ -56,10 +52,9 @@ class Writer:
         files: Mapping[str, str],
     ) -> None:
         self._at, self._endpoints, self._files = at, endpoints, files
-        self._latency, self._share, self._jitter = latency, share, jitter
-        self._usual = 0.0
         self._rate = min(_FASTEST_RATE, max(_SLOWEST_RATE, 20 / latency))
-        self._writes, self._reads = Latencies(), Latencies()
+        self._shown = Shown("write", "etcd", latency, share, jitter, self._assert_alive)
+        self._reads = Latencies()
         self._key = f"/chaosctl/probe/{secrets.token_hex(4)}".encode()
         self._about: Mapping[str, Any] = {}
         self._lost = ""
@@ -80,82 +75,25 @@ class Writer:
 
     def measured(self, since: float, until: float) -> Sequence[float]:
         """Return how long writes took that began between two moments."""
-        return self._writes.between(since, until)
+        return self._shown.requests.between(since, until)
 
     def look(self, before: Look | None) -> Look:
-        """Return what writes that begin now see.
-
-        ABSENT where the next ten take less than half the latency, PRESENT where one takes that long, or, where every
-        request is to be slower, most of them.
-        """
-        return self._first(clock()) if before is None else self._again(clock())
+        """Return what writes that begin now see."""
+        if before is not None:
+            return self._shown.now(clock())
+        if self._about.get("quorum") is False:
+            return Look(clock(), clock(), Sight.UNCLEAR, "etcd has no quorum: no write is answered", self._about)
+        members = f"; {self._about['answering']} of {self._about['members']} members answer"
+        return self._shown.before(clock(), self._about, members)
 
     def achieved(self, since: float, until: float) -> Look:
         """Return the quantiles of writes and reads over the whole fault: PRESENT where they are what was asked for."""
         self._assert_alive()
-        writes, reads = self._writes.between(since, until), self._reads.between(since, until)
-        if not writes:
-            raise Unreachable("etcd was asked for nothing while the fault acted.")
-        found = quantile(writes, self._share or 0.5)
-        off = abs(found - self._usual - self._latency)
-        near = off <= max(_NEAR * self._latency, 1 / _SLOWEST_RATE / 2) + self._jitter
-        name, more = (f"P{100 * self._share:g}", "") if self._share else ("P50", " more than before")
+        reads = self._reads.between(since, until)
         now = self._call(_about)
         stayed = now["leader"] == self._about["leader"] and now["term"] == self._about["term"]
-        detail = (
-            f"{name} of writes {format_duration(found)}, asked for {format_duration(self._latency)}{more}; "
-            f"{told(writes)}{f'; reads {told(reads)}' if reads else ''}; the leader {'stayed' if stayed else 'changed'}"
-        )
-        evidence = {
-            "achieved": found - self._usual,
-            "writes": _figures(writes),
-            "reads": _figures(reads),
-            "leader_stayed": stayed,
-        }
-        return Look(since, clock(), Sight.PRESENT if near else Sight.UNCLEAR, detail, evidence)
-
-    def _first(self, asked: float) -> Look:
-        if self._about.get("quorum") is False:
-            return Look(asked, clock(), Sight.UNCLEAR, "etcd has no quorum: no write is answered", self._about)
-        limit = asked + _STEADY
-        writes = self._after(asked, _FIRST, _PATIENCE)
-        while (slow := quantile(writes, 0.9)) >= self._latency / 2 and clock() < limit:
-            writes = self._after(clock(), _FIRST, _PATIENCE)
-        evidence = {**self._about, "writes": _figures(writes)}
-        if slow >= self._latency / 2:
-            detail = f"writes take {format_duration(slow)} (P90) even without the fault"
-            return Look(asked, clock(), Sight.UNCLEAR, detail, evidence)
-        if not self._share:
-            self._usual = quantile(writes, 0.5)
-        members = f"{self._about['answering']} of {self._about['members']} members answer"
-        return Look(asked, clock(), Sight.ABSENT, f"writes: {told(writes)}; {members}", evidence)
-
-    def _again(self, asked: float) -> Look:
-        most = 0.5 if self._share == 0 else 1.0
-        writes = self._after(asked, _AGAIN, 2 * self._latency + 1, _SEEN * self._latency)
-        slow = quantile(writes, most)
-        evidence = {"slowest": round(max(writes), 4), "writes": len(writes)}
-        if slow >= _SEEN * self._latency:
-            detail = f"a write takes {format_duration(max(writes))} or longer"
-            return Look(asked, clock(), Sight.PRESENT, detail, evidence)
-        if max(writes) < self._latency / 2:
-            detail = f"{len(writes)} writes in a row take {format_duration(max(writes))} at most"
-            return Look(asked, clock(), Sight.ABSENT, detail, evidence)
-        detail = f"writes take {format_duration(max(writes))}: neither as before nor as asked for"
-        return Look(asked, clock(), Sight.UNCLEAR, detail, evidence)
-
-    def _after(self, asked: float, number: int, patience: float, enough: float = float("inf")) -> list[float]:
-        """Return the first writes from a moment on: so many, and all answered, or one that waits long enough."""
-        limit = clock() + patience
-        while clock() < limit:
-            self._assert_alive()
-            writes, waiting = self._writes.first(asked, number)
-            if (len(writes) == number and not waiting) or (writes and max(writes) >= enough and self._share):
-                return writes
-            threading.Event().wait(_PAUSE)
-        if not (writes := self._writes.first(asked, number)[0]):
-            raise Unreachable(f"etcd was not asked for anything within {format_duration(patience)}.")
-        return writes
+        more = f"{f'; reads {told(reads)}' if reads else ''}; the leader {'stayed' if stayed else 'changed'}"
+        return self._shown.achieved(since, until, more, {"reads": figures(reads), "leader_stayed": stayed})
 
     def _assert_alive(self) -> None:
         if self._lost:
@@ -253,7 +191,7 @@ class Writer:
             await self._channel.call("/etcdserverpb.Lease/LeaseKeepAlive", number_field(1, lease))
 
     async def _request(self, number: int, lease: int) -> None:
-        kind, answered = (self._reads if number % 10 == 0 else self._writes), False
+        kind, answered = (self._reads if number % 10 == 0 else self._shown.requests), False
         begun = kind.begin()
         try:
             if kind is self._reads:
@@ -283,11 +221,3 @@ async def _about(channel: Channel) -> Mapping[str, Any]:
         "peer_ports": sorted(set(peers)),
         "client_urls": [next((url for number, url in member if number == 4), "") for member in urls],
     }
-
-
-def _figures(measured: Sequence[float]) -> Mapping[str, float]:
-    if not measured:
-        return {"number": 0}
-    shares = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
-    figures = {name: round(quantile(measured, share), 4) for name, share in shares.items()}
-    return {"number": len(measured), **figures, "slowest": round(max(measured), 4)}

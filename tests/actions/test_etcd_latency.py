@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from actions import _tc
+from actions._stalls import Stalls
 from actions._windows import Windows, quantile
 from actions.etcd_latency import EtcdLatency
 from runner.config import Environment
@@ -79,8 +80,8 @@ def test_fault_that_holds_nothing_back_is_not_proven(
     no_leaks: None, wired: Etcd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The windows open, and the rule does not drop."""
-    rules = EtcdLatency._rules
-    monkeypatch.setattr(EtcdLatency, "_rules", lambda self, s: (line for line in rules(self, s) if line != "drop"))
+    rules = Stalls.rules
+    monkeypatch.setattr(Stalls, "rules", lambda self, s: (line for line in rules(self, s) if line != "drop"))
     made = injection("etcd-latency", latency="2s", percentile=50, duration="90s", **wired.arguments)
     try:
         with pytest.raises(Inconclusive, match="did not show"):
