@@ -13,9 +13,12 @@ from actions._windows import Windows
 from runner import tables
 from runner.errors import Missing, UsageError
 from runner.fault import Stage
-from runner.model import PROBE_PORTS, Command, Steps, clock, format_duration
+from runner.model import OWN_PRIORITY, PROBE_PORTS, Command, Steps, clock, format_duration
 
-__all__ = ["Stalls", "delayed", "lasts", "pulse", "refuse", "told"]
+__all__ = ["OWN", "Stalls", "delayed", "lasts", "pulse", "refuse", "told"]
+
+OWN = f"meta priority 0:{OWN_PRIORITY:x}"
+"""The match of what chaosctl itself says to a cluster, which is never held back."""
 
 _ENOUGH = 0.001
 
@@ -52,7 +55,7 @@ class Stalls:
         yield from ("chain tally {", f"tcp sport {PROBE_PORTS[0]}-{PROBE_PORTS[-1]} counter name probes return")
         yield from ("counter name workload", "}")
         yield from ("chain hold {", "jump tally", "drop", "}")
-        yield from ("chain output {", "type filter hook output priority -150; policy accept;")
+        yield from ("chain output {", "type filter hook output priority -150; policy accept;", f"{OWN} accept")
         for end in self.ends:
             yield f"{end} tcp dport @armed tcp dport @held tcp flags & syn == 0 jump hold".lstrip()
         yield "}"

@@ -49,13 +49,14 @@ _EITHER_END = {"out": ("daddr", "dport", "sport"), "in": ("saddr", "sport", "dpo
 class Traffic:
     """Packets to and from certain ranges; `port` is the one there, 0 for all, `protocol` any, tcp, udp or icmp.
 
-    `spared` is a TCP port of the target's own that no fault may take; 0 for none.
+    `spared` is a TCP port of the target's own that no fault may take, 0 for none; `unless` a match of nft of such.
     """
 
     ranges: tuple[Range, ...]
     port: int
     protocol: str
     spared: int = 0
+    unless: str = ""
 
     def affects(self, address: str, port: int) -> bool:
         """Return whether packets to that port of an address are among them; port 0 stands for an echo."""
@@ -167,7 +168,9 @@ def arm(
     lines = [f"table {name} {{", *(["set held { type ether_type; flags timeout; }"] if windows else [])]
     for direction, action in actions.items():
         matches = [match for each in traffic for match in each.matches(direction)]
-        spared = sorted({each.spared for each in traffic if each.spared})
+        own = _EITHER_END[direction][2]
+        spared = [f"tcp {own} {port}" for port in sorted({each.spared for each in traffic if each.spared})]
+        spared += sorted({each.unless for each in traffic if each.unless})
         while_in = "@armed meta protocol @held" if windows else "@armed"
         lines += _chains(direction, matches, interfaces, action, while_in, spared)
     lines += ["}", _add(fault_id, "armed", seconds)]
@@ -198,7 +201,7 @@ def _chains(
     interfaces: Iterable[str],
     action: str,
     while_in: str,
-    spared: Iterable[int],
+    spared: Iterable[str],
 ) -> Iterator[str]:
     """Yield the chains of one direction; how addresses find each other (ARP, neighbour discovery) is left alone."""
     hook = {"out": "egress", "in": "ingress"}[direction]
@@ -208,7 +211,7 @@ def _chains(
     yield f"chain {direction} {{"
     yield f"type filter hook {hook} devices = {{ {devices} }} priority {_PRIORITY}; policy accept;"
     yield f"icmpv6 type {{ {_NEIGHBOURS} }} accept"
-    yield from (f"tcp {_EITHER_END[direction][2]} {port} accept" for port in spared)
+    yield from (f"{each} accept" for each in spared)
     yield from (f"meta protocol {while_in} {match} goto caught_{direction}" for match in matches)
     yield "}"
 

@@ -80,8 +80,23 @@ class EtcdLatency(Fault):
         varying = f", give or take {format_duration(self.jitter)}" if self.jitter else ""
         return f"{who} gets every answer of etcd {latency} later{varying}"
 
+    @classmethod
+    def impossible(cls, environment: Environment) -> UsageError | None:
+        """Return that a cluster keeps its etcd to itself, where the environment names none."""
+        if environment.kubernetes is None or environment.etcd is not None:
+            return None
+        return UsageError(
+            "etcd-latency cannot be had in this environment: it names no etcd, and a managed cluster lets nobody at "
+            "its own.",
+            "api-latency needs none, and is a fault of its own: chaosctl inject api-latency --latency=800ms "
+            "--percentile=95 --namespace=NAME. Where the control plane is yours, say where its etcd is, by `etcd` with "
+            "endpoints and clients in chaosctl.yaml.",
+        )
+
     def settled(self, environment: Environment | None) -> "EtcdLatency":
-        """Return it with the environment's etcd, unless another was named."""
+        """Return it with the environment's etcd, unless another was named; raises UsageError where there is none."""
+        if environment and not self.endpoint and (none := self.impossible(environment)):
+            raise none
         known = environment.etcd if environment else None
         if self.endpoint or known is None:
             return replace(self, endpoint=self.endpoint or _LOCAL)

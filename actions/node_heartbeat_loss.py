@@ -7,15 +7,16 @@ admission policy's parameter (`heartbeat`) or by the kernel of the node (`partit
 
 import json
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from actions import _nft
+from actions._api_servers import Server, endpoints
 from runner import tables
 from runner.errors import CommandFailed, Missing, Refused, UsageError
 from runner.fault import Fault
 from runner.lifecycle import action
 from runner.model import Check, Command, EndsBy, Look, ProbeCall, Steps, clock, format_duration
+from runner.remote.pods import MANAGER, US
 from runner.targets import Target
 
 __all__ = ["NodeHeartbeatLoss", "node_heartbeat_loss"]
@@ -25,8 +26,6 @@ _FARTHEST = 3600.0
 _SKEW = 2.0
 _GRACE = 50.0
 _POLICY = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/chaosctl-heartbeat-loss"
-_SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-_SERVERS = f"{_SLICES}?labelSelector=kubernetes.io/service-name%3Dkubernetes"
 
 
 @runtime_checkable
@@ -99,7 +98,7 @@ class NodeHeartbeatLoss(Fault):
 
     def _partition(self, at: Target, fault_id: str, seconds: float) -> Steps:
         text = _nft.ruleset(
-            fault_id, tables.comment(self.name, clock() + seconds), _rules(_servers(at), seconds, self.cut)
+            fault_id, tables.comment(self.name, clock() + seconds), _rules(endpoints(at), seconds, self.cut)
         )
         return Steps(
             inject=(_nft.load(text),),
@@ -118,7 +117,7 @@ def _parameter(at: Target, fault_id: str, seconds: float) -> Steps:
         "kind": "ConfigMap",
         "metadata": {
             "name": name,
-            "labels": {"app.kubernetes.io/managed-by": "chaosctl", "chaosctl/parameter": "heartbeat-loss"},
+            "labels": {MANAGER: US, "chaosctl/parameter": "heartbeat-loss"},
         },
         "data": {"node": node, "until": f"+{seconds:.3f}"},
     }
@@ -150,21 +149,9 @@ def _check_policy(at: Target) -> None:
         ) from error
 
 
-def _servers(at: Target) -> list[tuple[str, int]]:
-    """Return the addresses and ports of the API servers, as the cluster itself knows them."""
-    slices = json.loads(at.run(Command(("api", "GET", _SERVERS))))["items"]
-    return [
-        (address, port["port"])
-        for found in slices
-        for port in found["ports"]
-        for endpoint in found["endpoints"]
-        for address in endpoint["addresses"]
-    ]
-
-
-def _rules(servers: list[tuple[str, int]], seconds: float, cut: str) -> list[str]:
+def _rules(servers: list[Server], seconds: float, cut: str) -> list[str]:
     """Return the rules that keep the node's own processes from the API servers; its pods still reach them."""
-    family = "ip6" if ip_address(servers[0][0]).version == 6 else "ip"
+    family = "ip6" if servers[0].newer else "ip"
     kind = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}[family]
     lasting = f"timeout {_nft.timeout(seconds)}"
     elements = ", ".join(f"{address} . {port} {lasting}" for address, port in servers)

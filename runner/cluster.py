@@ -5,6 +5,7 @@ last. Loaded only where a cluster is meant: the client's import takes half a sec
 """
 
 import json
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,12 +17,14 @@ from kubernetes import config as kubeconfig
 from kubernetes.config import ConfigException
 from kubernetes.stream.ws_client import WSClient
 from urllib3 import BaseHTTPResponse, PoolManager, Timeout
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 from websocket import WebSocketException
 from yaml import YAMLError
 
 from runner.config import Kubernetes, load
 from runner.errors import CommandFailed, Missing, Refused, Unreachable, UsageError, in_one_line
+from runner.model import OWN_PRIORITY
 
 __all__ = ["Cluster", "Event", "Listing", "cluster", "forget", "kube_system_uid"]
 
@@ -29,6 +32,7 @@ _PATIENCE = 10.0
 _PAGE = 500
 _AT_ONCE = 32
 _MERGE = "application/merge-patch+json"
+_OURS = socket.SOL_SOCKET, socket.SO_PRIORITY, OWN_PRIORITY
 
 
 class Listing(NamedTuple):
@@ -56,6 +60,7 @@ class Cluster:
         self._settings.connection_pool_maxsize = _AT_ONCE
         _load_context(environment, pinned, self._settings)
         self._pool: PoolManager = client.ApiClient(self._settings).rest_client.pool_manager
+        self._pool.connection_pool_kw["socket_options"] = [*HTTPConnection.default_socket_options, _OURS]
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """Return an object; raises CommandFailed with status 404 where there is none."""
@@ -149,12 +154,14 @@ class Cluster:
         path = f"/api/v1/namespaces/{namespace}/pods/{pod}/attach?{query}"
         url = self._settings.host.replace("http", "ws", 1) + path
         try:
-            return WSClient(self._settings, url, self._headers(), capture_all=False, binary=True)
+            made = WSClient(self._settings, url, self._headers(), capture_all=False, binary=True)
+            made.sock.sock.setsockopt(*_OURS)
         except (WebSocketException, OSError) as error:
             raise Unreachable(
                 f"Pod {namespace}/{pod} in {self._name} could not be attached to: {in_one_line(str(error))[:300]}.",
                 "That needs `create` on pods/attach, and a way from the API server to the kubelet.",
             ) from error
+        return made
 
     @property
     def _name(self) -> str:
@@ -180,7 +187,8 @@ class Cluster:
     def _away(self, error: Exception) -> Unreachable:
         return Unreachable(
             f"The API server of {self._name} ({self._settings.host}) does not answer: {in_one_line(str(error))[:200]}.",
-            "What is live there ends by itself at its deadline; look again when it answers: chaosctl faults.",
+            "What is live there ends by itself, at its deadline or, where it is a change of objects, within seconds of "
+            "the server's return; look again when it answers: chaosctl faults.",
         )
 
 

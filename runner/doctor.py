@@ -99,6 +99,7 @@ def _environment(name: str) -> Iterator[Finding]:
         if chosen is None:
             yield Finding("environment", True, "none is chosen; only --on works", "")
             return
+        yield from _impossible(chosen)
         enforce(on_environment(chosen))
         yield Finding(f"environment {chosen.name}", True, f"{chosen.environment.kind}, may be touched")
         if chosen.environment.kubernetes:
@@ -109,6 +110,13 @@ def _environment(name: str) -> Iterator[Finding]:
             yield Finding("prometheus", True, f"{chosen.environment.prometheus.url} scrapes {value:.0f} targets")
     except ChaosctlError as error:
         yield Finding("environment", False, error.message, error.fix)
+
+
+def _impossible(chosen: Chosen) -> Iterator[Finding]:
+    """Say which faults this environment cannot have, whatever is installed, and which it can have instead."""
+    for name in names():
+        if found := fault(name).impossible(chosen.environment):
+            yield Finding(f"fault {name} in {chosen.name}", True, found.message, found.fix)
 
 
 def _access(chosen: Chosen) -> Iterator[Finding]:

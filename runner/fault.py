@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from runner.config import Environment
+from runner.errors import UsageError
 from runner.model import Command, EndsBy, Look, ProbeCall, Steps
 from runner.targets import Known, Target
 
@@ -105,6 +106,14 @@ class Fault(ABC):
     @abstractmethod
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return what to do at a target for that long; writes nothing, raises Missing where it cannot be had."""
+
+    @classmethod
+    def impossible(cls, environment: Environment) -> UsageError | None:  # noqa: ARG003 - for those that can tell
+        """Return why no target of an environment can have it, and what can be had there; None where that is not known.
+
+        Nothing is ever put in its place by itself.
+        """
+        return None
 
     def settled(self, environment: Environment | None) -> "Fault":  # noqa: ARG002 - for those that need it
         """Return the fault with what nobody said and the environment knows."""

@@ -12,6 +12,7 @@ from runner.errors import UsageError
 
 __all__ = [
     "DNS_PROBE_ID",
+    "OWN_PRIORITY",
     "PROBE_ECHO_ID",
     "PROBE_PORTS",
     "Check",
@@ -45,6 +46,12 @@ PROBE_ECHO_ID = 0xC4A0
 
 PROBE_PORTS = range(0xC4A0, 0xC520)
 """The ports that chaosctl's own connections and datagrams come from, for the same reason."""
+
+OWN_PRIORITY = 5
+"""The priority (SO_PRIORITY) of chaosctl's own connections to a cluster: a fault of such requests spares them by it.
+
+Anybody may set it, nobody else has a use for this one, and it does not leave the machine.
+"""
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+")

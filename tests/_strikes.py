@@ -19,6 +19,7 @@ from runner.errors import CommandFailed
 from runner.lock import held
 from runner.model import EndsBy, State, clock
 from tests._campaign import Moment, Run, moments, running
+from tests._https import PORT, SERVING
 from tests._network import SERVER_V4, Network, network
 from tests.guest.outside import has_netem
 
@@ -80,6 +81,7 @@ ETCD = (
 )
 
 _THEM = f"--target={SERVER_V4}"
+_API = f"--endpoint=https://127.0.0.1:{PORT}"
 
 _CASES = (
     Case("network-dns", ("--target=redis-cluster",)),
@@ -91,6 +93,7 @@ _CASES = (
     Case("memory-stress", ("--amount=16MiB",), lasts=4.0),
     Case("cpu-stress", ("--workers=1", "--load=10%"), lasts=4.0),
     Case("etcd-latency", ("--latency=100ms", "--percentile=50", "--engine=window"), ETCD, lasts=10.0, port=_ETCD_PORT),
+    Case("api-latency", ("--latency=100ms", "--percentile=50", _API), SERVING, lasts=10.0, port=PORT),
     Case("etcd-latency", ("--latency=500ms",), ETCD, lasts=10.0, port=_ETCD_PORT, netem=True),
     Case("network-delay", (_THEM, "--delay=200ms"), lasts=6.0, netem=True),
     Case("network-loss", (_THEM, "--percent=60%"), lasts=6.0, netem=True),

@@ -196,6 +196,20 @@ def test_environment_knows_etcd_and_its_clients() -> None:
     assert made.settled(None).endpoint == "http://127.0.0.1:2379"
 
 
+def test_cluster_whose_etcd_nobody_named_has_none_and_is_offered_another_fault() -> None:
+    """Never is one put in the other's place."""
+    pinned = {"context": "managed", "uid": "1"}
+    managed = Environment.model_validate({"kind": "preproduction", "kubernetes": pinned})
+    with pytest.raises(UsageError, match="a managed cluster lets nobody at its own") as refused:
+        build(EtcdLatency, USERS_LINE).settled(managed)
+    assert refused.value.exit_code == 2
+    assert "chaosctl inject api-latency --latency=800ms --percentile=95" in refused.value.fix
+    named = build(EtcdLatency, {**USERS_LINE, "endpoint": "http://x:1"})
+    assert named.settled(managed).endpoint == "http://x:1"
+    own = managed.model_copy(update={"kubernetes": None})
+    assert EtcdLatency.impossible(own) is None
+
+
 def test_too_short_says_what_could_be_had() -> None:
     with pytest.raises(UsageError) as short:
         plan(EtcdLatency, {"where": "local", "duration": "60s", **USERS_LINE})

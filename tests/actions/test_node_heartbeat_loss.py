@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from actions._api_servers import Server
 from actions.node_heartbeat_loss import NodeHeartbeatLoss, _borne, _rules
 from runner.errors import Refused, UsageError
 from runner.model import EndsBy, Look, Sight
@@ -31,8 +32,11 @@ def test_clock_that_is_off_is_refused_in_favour_of_the_kernel() -> None:
 
 
 def test_rules_name_the_servers_of_one_family() -> None:
-    assert "10.0.0.1 . 6443 timeout 90s" in _rules([("10.0.0.1", 6443)], 90.0, "drop")[0]
-    assert "ip6 daddr . tcp dport @armed counter reject with tcp reset" in _rules([("fd00::1", 443)], 90.0, "reject")[1]
+    assert "10.0.0.1 . 6443 timeout 90s" in _rules([Server("10.0.0.1", 6443)], 90.0, "drop")[0]
+    assert (
+        "ip6 daddr . tcp dport @armed counter reject with tcp reset"
+        in _rules([Server("fd00::1", 443)], 90.0, "reject")[1]
+    )
 
 
 @pytest.mark.parametrize(

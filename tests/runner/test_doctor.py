@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 
 from actions import _tc
 from actions.network_delay import NetworkDelay
@@ -26,6 +27,24 @@ def test_a_program_that_is_missing_is_named_with_its_package(state: Path, monkey
     assert {f"fault {name}" for name in names()} <= found.keys()
     assert "lacks nft" in found["fault network-dns"].told
     assert "apt-get install nftables" in found["fault network-dns"].fix
+
+
+def test_etcd_that_is_out_of_reach_is_said_with_what_can_be_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a managed cluster; it is none that could be asked here."""
+    file = tmp_path / "chaosctl.yaml"
+    pinned = {"context": "none", "uid": "none", "kubeconfig": "/nowhere"}
+    file.write_text(yaml.safe_dump({"default": "managed", "environments": {"managed": _environment(pinned)}}))
+    monkeypatch.setenv("CHAOSCTL_CONFIG", str(file))
+    found = {finding.what: finding for finding in examine()}["fault etcd-latency in managed"]
+    assert found.ok, "nothing is missing that could be installed"
+    assert found.told.startswith("etcd-latency cannot be had in this environment")
+    assert "chaosctl inject api-latency" in found.fix
+
+
+def _environment(pinned: dict[str, str]) -> dict[str, object]:
+    return {"kind": "preproduction", "kubernetes": pinned}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a kernel is tried in network namespaces, which need root")
