@@ -144,19 +144,27 @@ def revert(api: Api, change: Change) -> None:
 
 def ends(api: Api, change: Change) -> float | None:
     """Return when a change is to be taken back, in seconds since the epoch; None where it is not there."""
-    if standing(api, change) == "not found":
+    item = _marked(api, change)
+    if item is None:
         return None
-    until = value(api.find(change.path), _ENDS)
+    until = value(item, _ENDS)
     return datetime.fromisoformat(until).timestamp() if until else 0.0
 
 
 def standing(api: Api, change: Change) -> str:
     """Return `live`, or `inert` where somebody else has ended it and the mark alone is left, or `not found`."""
-    item = api.find(change.path)
-    if item is None or item["metadata"]["uid"] != change.uid or value(item, _MARKED) != change.fault:
+    item = _marked(api, change)
+    if item is None:
         return "not found"
     acts = any(value(item, field.at) == field.during for field in change.fields)
     return "live" if acts else "inert"
+
+
+def _marked(api: Api, change: Change) -> dict[str, Any] | None:
+    """Return the object with the fault's mark; None where it has none, or is another."""
+    item = api.find(change.path)
+    ours = item is not None and item["metadata"]["uid"] == change.uid and value(item, _MARKED) == change.fault
+    return item if ours else None
 
 
 def _others(change: Change, item: Mapping[str, Any]) -> list[Field]:
