@@ -18,6 +18,7 @@ from runner.errors import CommandFailed, Inconclusive
 from runner.fault import Fault, Stage
 from runner.lifecycle import action
 from runner.model import Command, EndsBy, ProbeCall, Steps
+from runner.remote.pods import MANAGER, US
 from runner.targets import Target
 
 __all__ = ["NodeDrain", "node_drain"]
@@ -25,7 +26,6 @@ __all__ = ["NodeDrain", "node_drain"]
 _NAMESPACES = "/api/v1/namespaces"
 _AGREED = "chaosctl/faults"
 _MIRROR = "kubernetes.io/config.mirror"
-_OURS = "app.kubernetes.io/managed-by"
 _OVER = "Succeeded", "Failed"
 _REFUSED = 429
 _AGAIN = 2.0
@@ -100,7 +100,7 @@ class NodeDrain(Fault):
         return {
             pod["metadata"]["uid"]: (f"{pod['metadata']['namespace']}/{pod['metadata']['name']}", _stays(pod, agreed))
             for pod in pods
-            if pod["metadata"].get("labels", {}).get(_OURS) != "chaosctl"
+            if pod["metadata"].get("labels", {}).get(MANAGER) != US
             and "deletionTimestamp" not in pod["metadata"]
             and pod["status"].get("phase") not in _OVER
         }

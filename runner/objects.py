@@ -24,15 +24,17 @@ def select(selection: Selection, chosen: Chosen, fault: Fault) -> Selected:
     kind, at = fault.changes, cluster(chosen.name, chosen.environment.kubernetes)
     _check(selection, kind)
     if kind == "node" or (kind == "pod" and not selection.where):
-        return _converted(pods.select(selection, chosen), at)
+        return _converted(pods.select(selection, chosen, fault.enters), at)
     found = _named(selection, at, kind) if selection.where else _labelled(selection, at, kind)
     label = chosen.environment.guardrails.service_label
     picks = tuple(_pick(item, at, kind, label) for item in found)
+    shares = [_share(item, pick, at, fault) for item, pick in zip(found, picks, strict=True) if kind != "pod"]
     return Selected(
         targets=tuple(_target(item, at, kind) for item in found),
         who=_who([pick.host for pick in picks], {pick.namespace for pick in picks}, kind),
         picks=picks,
-        shares=tuple(_share(item, pick, at, fault) for item, pick in zip(found, picks, strict=True) if kind != "pod"),
+        shares=tuple(shares),
+        pods=sum(share.picked for share in shares) if kind == "deployment" else 0,
     )
 
 

@@ -126,7 +126,7 @@ def _selected(request: Request, chosen: Chosen | None) -> Selected:
     if chosen and chosen.environment.kubernetes and selection.in_cluster:
         from runner import pods  # noqa: PLC0415 - half a second that only clusters need
 
-        return pods.select(selection, chosen)
+        return pods.select(selection, chosen, request.fault.enters)
     return select(selection, chosen.environment if chosen else None)
 
 

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from runner.targets.pod import PodTarget, Whereabouts
 __all__ = ["Arrivals", "select"]
 
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
+_ENDED = "Succeeded", "Failed"
 _AGAIN = 1.0
 _TRACE = (
     f"An ephemeral container, {US}-ID, stays in the spec of each of these pods until that is made again; it has ended.",
@@ -39,10 +40,17 @@ class _Pod(NamedTuple):
     labels: Mapping[str, str]
     on_host: bool
     running: bool
+    stays: bool
 
 
-def select(selection: Selection, chosen: Chosen) -> Selected:
-    """Return the pods or nodes that are meant; raises Inconclusive where none is there."""
+_Trim = Callable[[Mapping[str, Any]], _Pod]
+
+
+def select(selection: Selection, chosen: Chosen, enters: bool = True) -> Selected:
+    """Return the pods or nodes that are meant; raises Inconclusive where none is there.
+
+    What `enters` the network of pods leaves out those whose network is their node's own.
+    """
     at = cluster(chosen.name, chosen.environment.kubernetes)
     if selection.via == "ephemeral" and (selection.node or selection.where.startswith("node:")):
         raise UsageError("--via=ephemeral is a way into pods, and nodes are meant.", "Leave it out.")
@@ -50,7 +58,8 @@ def select(selection: Selection, chosen: Chosen) -> Selected:
         return _named(selection, at)
     if selection.node:
         return _nodes([name.strip() for name in selection.node.split(",") if name.strip()], at, selection)
-    return _pods(selection, at, chosen.environment.guardrails.service_label)
+    label = chosen.environment.guardrails.service_label
+    return _pods(selection, at, lambda item: _trimmed(item, label, enters))
 
 
 def _named(selection: Selection, at: Cluster) -> Selected:
@@ -108,9 +117,9 @@ def _carried(at: Cluster, node: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _pods(selection: Selection, at: Cluster, label: str) -> Selected:
+def _pods(selection: Selection, at: Cluster, trim: _Trim) -> Selected:
     path = f"/api/v1/namespaces/{selection.namespace}/pods" if selection.namespace else "/api/v1/pods"
-    listing = at.items(path, trim=lambda item: _trimmed(item, label))
+    listing = at.items(path, trim=trim)
     matching = [pod for pod in listing.items if _matches(pod, selection)]
     usable = sorted((pod for pod in matching if pod.running and not pod.on_host), key=lambda pod: pod.name)
     if not usable:
@@ -131,7 +140,7 @@ def _pods(selection: Selection, at: Cluster, label: str) -> Selected:
         shares=tuple(Share(service, count, total[service]) for service, count in shares.items()),
         said=selection.replicas == "all" or not (selection.replicas or selection.selector),
         notes=tuple(_notes(matching, selection)),
-        arrivals=lambda: Arrivals(at, path, listing.version, selection, label, usable, taken),
+        arrivals=lambda: Arrivals(at, path, listing.version, selection, trim, usable, taken),
     )
 
 
@@ -147,12 +156,12 @@ class Arrivals:
         path: str,
         version: str,
         selection: Selection,
-        label: str,
+        trim: _Trim,
         usable: Iterable[_Pod],
         taken: Iterable[_Pod],
     ) -> None:
         self._at, self._path, self._version = at, path, version
-        self._selection, self._label = selection, label
+        self._selection, self._trim = selection, trim
         self._there = {pod.uid: pod.service for pod in usable}
         self._known = set(self._there)
         self._taken = {pod.uid for pod in taken}
@@ -183,11 +192,11 @@ class Arrivals:
             try:
                 for event in self._at.watch(self._path, self._version, self._stop):
                     self._version = event.item["metadata"]["resourceVersion"]
-                    self._see(_trimmed(event.item, self._label), event.kind != "DELETED")
+                    self._see(self._trim(event.item), event.kind != "DELETED")
             except (CommandFailed, Unreachable):  # too old, or broken off: what is there now, and on from there
                 self._stop.wait(_AGAIN)
                 with suppress(ChaosctlError):
-                    listing = self._at.items(self._path, trim=lambda item: _trimmed(item, self._label))
+                    listing = self._at.items(self._path, trim=self._trim)
                     self._version = listing.version
                     with self._lock:
                         self._there = {
@@ -198,7 +207,9 @@ class Arrivals:
 
     def _see(self, pod: _Pod, there: bool) -> None:
         with self._lock:
-            if not (there and pod.running and not pod.on_host and _matches(pod, self._selection)):
+            # One that was given the fault counts as long as it is there: the fault may be what keeps it from running.
+            counts = pod.running or (pod.stays and pod.uid in self._taken)
+            if not (there and counts and not pod.on_host and _matches(pod, self._selection)):
                 self._there.pop(pod.uid, None)
                 return
             self._there[pod.uid] = pod.service
@@ -216,11 +227,12 @@ class Arrivals:
         return sum(uid in self._taken for uid in found), len(found)
 
 
-def _trimmed(item: Mapping[str, Any], label: str) -> _Pod:
+def _trimmed(item: Mapping[str, Any], label: str, enters: bool) -> _Pod:
     meta, spec, status = item["metadata"], item["spec"], item.get("status", {})
     labels = meta.get("labels", {})
     owner = next((found["name"] for found in meta.get("ownerReferences", ())), meta["name"])
     running = any("running" in found.get("state", {}) for found in status.get("containerStatuses", ()))
+    stays = status.get("phase") not in _ENDED and "deletionTimestamp" not in meta
     return _Pod(
         namespace=meta["namespace"],
         name=meta["name"],
@@ -228,8 +240,9 @@ def _trimmed(item: Mapping[str, Any], label: str) -> _Pod:
         node=spec.get("nodeName", ""),
         service=f"{meta['namespace']}/{labels.get(label, owner)}",
         labels=labels,
-        on_host=bool(spec.get("hostNetwork")),
-        running=running and status.get("phase") == "Running" and "deletionTimestamp" not in meta,
+        on_host=enters and bool(spec.get("hostNetwork")),
+        running=running and stays and status.get("phase") == "Running",
+        stays=stays,
     )
 
 

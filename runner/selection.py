@@ -130,7 +130,7 @@ class Selected:
     """The targets, and how to speak of them in a sentence; `said` whether all replicas of a service may be meant.
 
     `carried` is what runs on which chosen node and must not go with it, `notes` say who was left out, `arrivals` begins
-    to look for new targets.
+    to look for new targets. `pods` is how many pods are taken away where a target stands for several.
     """
 
     targets: tuple[Target, ...]
@@ -141,6 +141,12 @@ class Selected:
     carried: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     arrivals: Callable[[], Arrivals] | None = None
+    pods: int = 0
+
+    @property
+    def hit(self) -> int:
+        """How many are hit: targets, or the pods that they stand for."""
+        return max(len(self.targets), self.pods)
 
 
 def select(selection: Selection, environment: Environment | None) -> Selected:

@@ -17,11 +17,12 @@ def rule(proposal: Proposal) -> tuple[Ruling, ...]:
 
 
 def _denied(proposal: Proposal) -> Iterator[Ruling]:
-    count, most = len(proposal.selected.targets), proposal.limits.max_targets
-    if count > most:
+    most = proposal.limits.max_targets
+    if proposal.selected.hit > most:
         yield deny(
             _NAME,
-            f"{count} targets are more than environment {proposal.chosen.name!r} allows ({most}).",
+            f"{proposal.selected.hit} {_kind(proposal)} are more than environment {proposal.chosen.name!r} allows "
+            f"({most}).",
             "Narrow the selection, or raise guardrails.max_targets there.",
         )
     for share in proposal.selected.shares:
@@ -41,9 +42,14 @@ def _denied(proposal: Proposal) -> Iterator[Ruling]:
 
 
 def _told(proposal: Proposal) -> str:
-    count, most = len(proposal.selected.targets), proposal.limits.max_targets
     shares = "; ".join(_spoken(share) for share in proposal.selected.shares)
-    return f"{count} of at most {most} targets" + (f": {shares}" if shares else "")
+    told = f"{proposal.selected.hit} of at most {proposal.limits.max_targets} {_kind(proposal)}"
+    return told + (f": {shares}" if shares else "")
+
+
+def _kind(proposal: Proposal) -> str:
+    """Return what is counted: a target that stands for many pods counts as these."""
+    return "pods" if proposal.selected.pods > len(proposal.selected.targets) else "targets"
 
 
 def _spoken(share: Share) -> str:

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -45,7 +45,12 @@ def item(name: str, running: bool = True, app: str = "api", host: bool = False) 
 
 
 def pod(name: str) -> _Pod:
-    return _trimmed(item(name), "app")
+    return trimmed(item(name))
+
+
+def trimmed(told: Mapping[str, Any]) -> _Pod:
+    """Return what is kept of a pod where its network is to be entered."""
+    return _trimmed(told, "app", enters=True)
 
 
 Watching = Callable[..., tuple[Told, Arrivals]]
@@ -60,7 +65,7 @@ def watching() -> Iterator[Watching]:
         told = Told()
         selection = build(Selection, {"namespace": "payment", "selector": "app=api", "replicas": replicas})
         usable, have = ([pod(name) for name in names.split()] for names in (there, taken))
-        made.append((told, Arrivals(told, PATH, "1", selection, "app", usable, have)))  # type: ignore[arg-type]
+        made.append((told, Arrivals(told, PATH, "1", selection, trimmed, usable, have)))  # type: ignore[arg-type]
         return made[-1]
 
     yield begin
@@ -94,6 +99,16 @@ def test_all_new_pods_take_it_where_all_are_meant(watching: Watching) -> None:
     )
     assert tell(told, arrivals, *events) == ["c"], "once, when it runs; others are not meant or have it"
     assert arrivals.standing() == ("In the end 3 of 3 pods of payment/api had it.",)
+
+
+@pytest.mark.parametrize("replicas", ["1", "50%"])
+def test_pod_that_the_fault_keeps_from_running_still_has_it(watching: Watching, replicas: str) -> None:
+    """It counts until it is gone: otherwise another would take the fault in its place."""
+    told, arrivals = watching(replicas, "a b", "a")
+    failing = item("a", running=False)
+    assert tell(told, arrivals, Event("MODIFIED", failing), Event("ADDED", item("c"))) == []
+    assert arrivals.standing() == ("In the end 1 of 3 pods of payment/api had it.",)
+    assert tell(told, arrivals, Event("DELETED", failing), Event("ADDED", item("d"))) == ["d"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from runner.config import Chosen, Environment
 from runner.errors import Refused
 from runner.guardrails import Proposal, Ruling, enforce, on_proposal
 from runner.parameters import build
-from runner.selection import Selection, select
+from runner.selection import Selected, Selection, select
 
 HOSTS = {
     **{f"api-{n}": {"reach": f"netns:api-{n}", "namespace": "payment", "labels": {"app": "api"}} for n in range(4)},
@@ -40,6 +40,21 @@ def test_limits_are_the_last_that_is_allowed() -> None:
         "blast radius": "3 targets are more than environment 'lab' allows (2).",
         "longest duration": "61s is longer than environment 'lab' allows (60s).",
     }
+
+
+def test_targets_that_stand_for_many_pods_count_as_these() -> None:
+    """A Deployment that is scaled to nothing takes all of its pods away, and one that grows takes none."""
+    environment = Environment.model_validate({"kind": "lab", "guardrails": {"max_targets": 4}})
+    chosen = Chosen(name="lab", environment=environment)
+    target = select(build(Selection, {"where": "netns:x"}), environment).targets
+
+    def decided_on(pods: int) -> Ruling:
+        proposal = Proposal(chosen, Selected(target, "x", pods=pods), 60)
+        return next(each for each in on_proposal(proposal) if each.guardrail == "blast radius")
+
+    assert decided_on(5).reason == "5 pods are more than environment 'lab' allows (4)."
+    assert decided_on(4).reason == "4 of at most 4 pods"
+    assert decided_on(0).reason == "1 of at most 4 targets"
 
 
 @pytest.mark.parametrize(
