@@ -39,12 +39,15 @@ def refresh(lab: Lab, lock: int, say: Say) -> None:
 
 
 def first_process(lab: Lab, node: str) -> int:
-    """Return the process that is number 1 on a node; raises Unreachable where the node is not there."""
+    """Return the process that is number 1 on a node; raises Unreachable where the node is not there.
+
+    Pods in the node's network have a number 1 too, one level further down.
+    """
     for pid in inhabitants(namespaces([lab.namespace(node)]).values()):
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended meanwhile; the first one does not
-        if status.partition("NSpid:")[2].split("\n")[0].split()[-1] == "1" and "NSpid:\t1\n" not in status:
+        if status.partition("NSpid:")[2].split("\n")[0].split() == [str(pid), "1"]:
             return pid
     raise Unreachable(f"{node} of lab {lab.name!r} is not running.", f"chaosctl lab status --name {lab.name}")
