@@ -5,7 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from runner.errors import Missing, NoProcess, Residue
@@ -55,19 +55,22 @@ class PodNetwork(Netns):
 
     def _process(self) -> int:
         """Return a process of the pod: the one known before, where it still is one, else the first found."""
-        known = _KNOWN.get(self.uid)
-        if known is None or not _belongs(known, self.uid):
-            known = _KNOWN[self.uid] = self._found()
+        if (known := self._known()) is not None:
+            return known
+        with _LOOKING:  # of many that ask at once the first looks for all
+            if (known := self._known()) is None:
+                _KNOWN.update(_processes())
+                known = self._known()
+        if known is None:
+            raise NoProcess(
+                f"No process of {self.name} runs on this node.",
+                "It ended, or none of its containers has started: `kubectl get pod` says.",
+            )
         return known
 
-    def _found(self) -> int:
-        for entry in _PROC.iterdir():
-            if entry.name.isdigit() and _belongs(int(entry.name), self.uid):
-                return int(entry.name)
-        raise NoProcess(
-            f"No process of {self.name} runs on this node.",
-            "It ended, or none of its containers has started: `kubectl get pod` says.",
-        )
+    def _known(self) -> int | None:
+        known = _KNOWN.get(self.uid)
+        return known if known is not None and self.uid in _pods_of(known) else None
 
 
 class Node(Local):
@@ -83,10 +86,26 @@ class Node(Local):
 
 
 _KNOWN: dict[str, int] = {}
+_LOOKING = threading.Lock()
+_MOUNTED = re.compile(r"pods/([^/\s]+)/\S+ (?:/etc/hosts|/dev/termination-log) ")
 
 
-def _belongs(process: int, uid: str) -> bool:
-    """Return whether a process is in a container of the pod.
+def _processes() -> dict[str, int]:
+    """Return a process of each pod on this node; of those with the same mounts one is looked at."""
+    found: dict[str, int] = {}
+    seen = set()
+    for entry in _PROC.iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):  # it ended meanwhile
+                mounts = (entry / "ns/mnt").readlink()
+                if mounts not in seen:
+                    found |= dict.fromkeys(_pods_of(int(entry.name)), int(entry.name))
+                seen.add(mounts)
+    return found
+
+
+def _pods_of(process: int) -> list[str]:
+    """Return the UID of the pod that a process is in a container of; none where it is in no container.
 
     The kubelet mounts files from the pod's own folder into each container; in the mount table of any process outside
     the same folder is a place to mount at, never what is mounted at /etc/hosts.
@@ -94,8 +113,8 @@ def _belongs(process: int, uid: str) -> bool:
     try:
         mounts = (_PROC / str(process) / "mountinfo").read_text(errors="replace")
     except OSError:
-        return False
-    return bool(re.search(rf"pods/{re.escape(uid)}/\S+ (/etc/hosts|/dev/termination-log) ", mounts))
+        return []
+    return _MOUNTED.findall(mounts)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """Which images the cluster runs, and what each is made of."""
 
+import compileall
+import sys
 from pathlib import Path
 
 from lab.kubernetes.images.layer import Layer
@@ -94,7 +96,11 @@ def _installed(*names: str) -> Layer:
 
 
 def _part(part: str) -> dict[str, Path]:
-    return {path: source for path, source in tree(_HOME / part, f"{_APP}/{part}").items() if "__pycache__" not in path}
+    """Return a part of the product, compiled, as deploy/Containerfile does: else each node pod would as it starts."""
+    compileall.compile_dir(_HOME / part, quiet=2)
+    own = f".{sys.implementation.cache_tag}.pyc"
+    found = tree(_HOME / part, f"{_APP}/{part}")
+    return {path: source for path, source in found.items() if "__pycache__" not in path or path.endswith(own)}
 
 
 def _payment() -> dict[str, Path]:

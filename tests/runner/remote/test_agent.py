@@ -6,6 +6,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,17 @@ def test_pod_is_found_by_its_uid_and_entered(namespace: Netns, tmp_path: Path) -
         assert connection.call("identity", name="pod", uid=uid) == f"{namespace.identity()} pod:{uid}"
         assert connection.call("resolver", name="pod", uid=uid)["nameservers"] == ["10.9.9.9"]
         assert connection.call("identity", name="node") != connection.call("identity", name="pod", uid=uid)
+
+
+def test_pods_that_are_asked_for_at_once_are_each_found(namespaces: Callable[[], Netns], tmp_path: Path) -> None:
+    with agent() as (connection, _), ExitStack() as there, ThreadPoolExecutor() as pool:
+        networks = [namespaces() for _ in range(4)]
+        places = [tmp_path / at.namespace for at in networks]
+        for place in places:
+            place.mkdir()
+        uids = [there.enter_context(pod(at.namespace, place)) for at, place in zip(networks, places, strict=True)]
+        found = pool.map(lambda uid: connection.call("identity", name=uid, uid=uid), uids * 3)
+        assert list(found) == [f"{at.identity()} pod:{uid}" for at, uid in zip(networks, uids, strict=True)] * 3
 
 
 def test_pod_that_ended_is_unreachable(namespace: Netns, tmp_path: Path) -> None:
