@@ -22,13 +22,13 @@ from statistics import quantiles
 from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
-from sqlalchemy import text
+from sqlalchemy import Table, func, select, text
 
 from reports.api.reading import cursor
 from reports.packing import Packed, pack
 from reports.record import Record
 from reports.store import Store, open_store
-from reports.tables import bodies, records, results
+from reports.tables import bodies, pending, records, results, standings
 from reports.tables import runs as runs_table
 from runner.model import clock
 from tests._postgres import binaries, postgres
@@ -65,13 +65,20 @@ def _bench(name: str, url: str, runs: int) -> None:
         took = _fill(store, runs)
         each = (_size(store) - before) / runs
         print(f"{name}: {runs:,} runs stored directly in {took:,.0f} s, {each:,.0f} bytes a run", flush=True)
+        _queries(name, store, url)
+        _ingestion(name, store, url)
+
+
+def _ingestion(name: str, store: Store, url: str) -> None:
     many = ("--processes", "2") if url.startswith("postgresql") else ()
     with _served(url, *many) as (place, shown):
-        print(f"{name}: {_single(place, shown):8,.0f} runs/s ingested over HTTP, one a request, 12 writers")
+        print(f"{name}: {_single(place, shown):8,.0f} runs/s ingested over HTTP, one a request, 12 writers", flush=True)
     with _served(url) as (place, shown):
         print(f"{name}: {_bulk(place, shown):8,.0f} runs/s ingested over HTTP, 200 a request, 3 writers", flush=True)
-    with _served(url) as (place, shown):
-        _queries(name, place, shown)
+        left, begun = _count(store, pending), time.perf_counter()
+        _wait_until(lambda: _count(store, pending) == 0)
+        took = time.perf_counter() - begun
+        print(f"{name}: {left / took:8,.0f} runs/s judged behind that, of {left:,} that waited", flush=True)
 
 
 def _record(rng: random.Random) -> Record:
@@ -94,7 +101,7 @@ def _packed(template: Packed, number: int, now: float) -> Packed:
         run=run,
         address=address,
         body=template.body,
-        run_row={**template.run_row, **told},
+        run_row={**template.run_row, **told, "service": service},
         record_row={**template.record_row, "run": run, "address": address, "service": service},
         result_rows=({**result, **told, "service": service, "fault": fault},),
     )
@@ -135,10 +142,27 @@ def _size(store: Store) -> int:
         return int(connection.execute(text(query)).scalar_one())
 
 
-def _queries(name: str, place: str, shown: str) -> None:
-    """Measure requests one after the other; each kind was asked for all it has once before, and that is told too."""
+def _queries(name: str, store: Store, url: str) -> None:
+    """Measure requests one after the other: of cells never computed, of a process just started, and of one at work."""
+    services = [f"services/service-{number}" for number in range(SERVICES)]
+    pages = [f"services?cursor={cursor(f'service-{number}', '')}" for number in (0, 10, 30, 50)]
+    with _asking(url) as asked:
+        _tell(name, "a service, never computed", [asked(path) for path in services])
+        _wait_until(lambda: _count(store, standings) >= min(_CELLS, _RUNS))
+    with _asking(url) as asked:
+        _tell(name, "a service, new process", [asked(path) for path in services])
+    for kind, path in (("50 services, new process", pages[3]), ("metrics, new process", "/metrics")):
+        times = []
+        for _ in range(5):
+            with _asking(url) as asked:
+                times.append(asked(path))
+        _tell(name, kind, times)
+    with _asking(url) as asked:
+        _warm(name, asked, pages)
+
+
+def _warm(name: str, asked: Callable[[str], float], pages: list[str]) -> None:
     rng = random.Random(1)  # noqa: S311 - repeatable on purpose
-    pages = [cursor(f"service-{number}", "") for number in (0, 10, 30, 50)]
 
     def service() -> str:
         return f"service-{rng.randrange(SERVICES)}"
@@ -147,29 +171,51 @@ def _queries(name: str, place: str, shown: str) -> None:
         "a service": lambda: f"services/{service()}",
         "a cell": lambda: f"cells/{service()}/fault-{rng.randrange(FAULTS)}",
         "cells of a service": lambda: f"cells?service={service()}",
-        "50 services": lambda: f"services?cursor={rng.choice(pages)}",
+        "50 services": lambda: rng.choice(pages),
         "latest 50 runs": lambda: "runs",
         "runs of a service": lambda: f"runs?service={service()}",
+        "metrics": lambda: "/metrics",
     }
-    connection = http.client.HTTPConnection(urlsplit(place).netloc)
-
-    def asked(path: str) -> float:
-        begun = time.perf_counter()
-        connection.request("GET", f"/api/v1/{path}", headers={"Authorization": f"Bearer {shown}"})
-        answer = connection.getresponse()
-        assert answer.status == 200, answer.read()
-        answer.read()
-        return time.perf_counter() - begun
-
-    cold = [asked(f"services/service-{number}") for number in range(SERVICES)]
-    _tell(name, "a service, first", cold)
     for told, path in kinds.items():
+        asked(path())
         _tell(name, told, [asked(path()) for _ in range(100)])
 
 
+@contextmanager
+def _asking(url: str) -> Iterator[Callable[[str], float]]:
+    """Start a server, and yield what asks it for a path and returns the seconds that took."""
+    with _served(url) as (place, shown):
+        connection = http.client.HTTPConnection(urlsplit(place).netloc)
+
+        def asked(path: str) -> float:
+            begun = time.perf_counter()
+            whole = path if path.startswith("/") else f"/api/v1/{path}"
+            connection.request("GET", whole, headers={"Authorization": f"Bearer {shown}"})
+            answer = connection.getresponse()
+            told = answer.read()
+            assert answer.status == 200, told
+            return time.perf_counter() - begun
+
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        yield asked
+
+
+def _count(store: Store, table: Table) -> int:
+    with store.engine.connect() as connection:
+        return connection.scalar(select(func.count()).select_from(table)) or 0
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    until = time.monotonic() + 600
+    while not true():
+        assert time.monotonic() < until, "ten minutes"
+        time.sleep(0.1)
+
+
 def _tell(name: str, what: str, times: list[float]) -> None:
-    middle, late = (quantiles(times, n=20)[part] * 1e3 for part in (9, 18))
-    print(f"{name}: {what:18} p50 {middle:7.1f} ms   p95 {late:7.1f} ms", flush=True)
+    middle, late = (quantiles(times, n=20, method="inclusive")[part] * 1e3 for part in (9, 18))
+    print(f"{name}: {what:25} p50 {middle:7.1f} ms   p95 {late:7.1f} ms", flush=True)
 
 
 @contextmanager

@@ -34,12 +34,14 @@ class Key(NamedTuple):
 class Track:
     """The runs of one experiment hash, the oldest first: only they can be compared.
 
-    `runs` are the valid ones that count, `invalid` those between them that do not, with the reasons by number.
+    `runs` are the valid ones that count, so many as `valid` says, `invalid` those between them that do not, with the
+    reasons by number.
     """
 
     experiment: str
     experiment_hash: str
     runs: tuple[RunSummary, ...]
+    valid: int
     invalid: int
     why_invalid: tuple[tuple[str, int], ...]
     score: Interval | None
@@ -85,7 +87,7 @@ class Cell:
     @property
     def valid(self) -> int:
         """How many valid runs its figures rest on."""
-        return len(self.tracks[0].runs) if self.tracks else 0
+        return self.tracks[0].valid if self.tracks else 0
 
     @property
     def invalid(self) -> int:
@@ -144,6 +146,7 @@ def _track(runs: Sequence[RunSummary]) -> Track:
         experiment=runs[0].experiment,
         experiment_hash=runs[0].experiment_hash,
         runs=tuple(valid),
+        valid=len(valid),
         invalid=len(invalid),
         why_invalid=tuple(Counter(f"{run.verdict.value}: {run.reason}" for run in invalid).most_common()),
         score=mean_interval([run.score for run in valid if run.score is not None]) if valid else None,

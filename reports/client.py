@@ -14,6 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from reports.connect import reaching, writing
 from reports.inserting import add_missing
+from reports.pending import settled
 from reports.place import without_password
 from reports.store import Store
 from reports.tables import bodies, deliveries, records, runs
@@ -75,7 +76,7 @@ def _missing(store: Store, place: str) -> list[str]:
     confirmed = and_(deliveries.c.run == records.c.run, deliveries.c.place == place)
     query = select(records.c.run).join(bodies).join(runs, runs.c.run == records.c.run).outerjoin(deliveries, confirmed)
     query = query.where(deliveries.c.run.is_(None), records.c.kind != "junit").order_by(runs.c.started, runs.c.run)
-    with reaching(store.place), store.engine.connect() as connection:
+    with settled(store) as connection:
         return list(connection.scalars(query))
 
 

@@ -45,6 +45,7 @@ def connect(store_url: str = "") -> Engine:
 
 def return_to(revision: str, store_url: str = "") -> None:
     """Take the tables back to an older revision, for going back to an older chaosctl; raises as connect() does."""
+    from reports.pending import settle_within  # noqa: PLC0415 - it is about records, and this about tables
     from reports.upgrade import downgrade  # noqa: PLC0415 - alembic takes 0.3 s
 
     url = resolved(store_url)
@@ -52,6 +53,8 @@ def return_to(revision: str, store_url: str = "") -> None:
     try:
         with reaching(url), _locked(engine), writing(engine) as connection:
             _alone(connection)
+            if _revision(connection) == REVISION:
+                settle_within(connection)
             downgrade(connection, _revision(connection), revision, without_password(url))
     finally:
         engine.dispose()

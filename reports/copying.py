@@ -9,6 +9,7 @@ from sqlalchemy import Connection, select
 from reports.connect import reaching, writing
 from reports.inserting import add_missing, note_change, upsert_runs
 from reports.packing import unpack_bytes
+from reports.pending import settle
 from reports.store import Store
 from reports.tables import bodies, cells, deliveries, records, results, rollups, runs, tokens
 from runner.errors import ChaosctlError
@@ -33,12 +34,13 @@ class Copied:
 def copy(source: Store, target: Store) -> Copied:
     """Copy all runs, records, roll-ups, pins and tokens; answers to idempotency keys and the audit stay where they are.
 
-    A record goes over as the bytes it is stored as, after they were checked against its address. What is there already
-    is not written again, so a copy that was interrupted is simply repeated; a run that has another record at the target
-    is refused and named.
+    What waits to be judged is judged first. A record goes over as the bytes it is stored as, after they were checked
+    against its address. What is there already is not written again, so a copy that was interrupted is simply repeated;
+    a run that has another record at the target is refused and named.
     """
     total = Copied()
     for batch in _batches(source):
+        settle(target, [row["run"] for row in batch[runs]])
         with reaching(target.place), writing(target.engine) as connection:
             total = _added(total, _batch(connection, batch))
     with reaching(source.place), source.engine.connect() as connection:
@@ -57,7 +59,9 @@ def _batches(source: Store) -> Iterator[_Rows]:
     while True:
         with reaching(source.place), source.engine.connect() as connection:
             found = _dicts(connection, select(runs).where(runs.c.run > after).order_by(runs.c.run).limit(_BATCH))
-            names = [row["run"] for row in found]
+        names = [row["run"] for row in found]
+        settle(source, names)
+        with reaching(source.place), source.engine.connect() as connection:
             rows: dict[Any, list[dict[str, Any]]] = {runs: found}
             for table in (records, *_BY_RUN):
                 rows[table] = _dicts(connection, select(table).where(table.c.run.in_(names)))

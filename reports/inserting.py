@@ -4,13 +4,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Table, select
+from sqlalchemy import Connection, LargeBinary, Table, delete, func, select
 from sqlalchemy.dialects import sqlite
 
-from reports.packing import Packed, evidence, unpack
-from reports.tables import bodies, cells, records, results, runs
+from reports.packing import Packed, Unjudged, evidence, pack_held, unpack
+from reports.tables import bodies, cells, pending, records, results, runs
 
-__all__ = ["Kept", "add_missing", "insert_packed", "note_change", "upsert_runs"]
+__all__ = [
+    "Kept",
+    "add_judged",
+    "add_missing",
+    "insert_packed",
+    "insert_unjudged",
+    "note_change",
+    "replace_rows",
+    "same",
+    "upsert_runs",
+]
+
+
+_END = "ended", "project", "service"
 
 
 class Kept(StrEnum):
@@ -29,14 +42,46 @@ def insert_packed(connection: Connection, many: Sequence[Packed]) -> dict[str, K
     runs wait for each other and never for both.
     """
     ordered = sorted(many, key=lambda packed: packed.run)
-    upsert_runs(connection, [packed.run_row for packed in ordered])
-    fresh = add_missing(connection, records, [packed.record_row for packed in ordered], "run")
-    new = [packed for packed in ordered if packed.run in fresh]
+    fresh = upsert_runs(connection, [packed.run_row for packed in ordered])
+    _add_records(connection, [packed for packed in ordered if packed.run in fresh])
+    return _told(connection, ordered, fresh)
+
+
+def insert_unjudged(connection: Connection, many: Sequence[Unjudged]) -> dict[str, Kept]:
+    """Insert records that wait to be judged, at most one a run, and return what became of each, as insert_packed()."""
+    ordered = sorted(many, key=lambda held: held.run)
+    fresh = upsert_runs(connection, [held.run_row for held in ordered])
+    rows = [
+        {"run": held.run, "address": held.address, "service": held.run_row["service"], "body": held.body}
+        for held in ordered
+        if held.run in fresh
+    ]
+    add_missing(connection, pending, rows, "run")
+    return _told(connection, ordered, fresh)
+
+
+def add_judged(connection: Connection, many: Sequence[Packed]) -> None:
+    """Put records in the place of those that waited; one that somebody else has put there meanwhile stays.
+
+    They are locked in the order of their runs, so that two who judge the same ones wait for each other and never both.
+    """
+    ordered = sorted(many, key=lambda packed: packed.run)
+    mine = pending.c.run.in_([packed.run for packed in ordered])
+    found = set(connection.scalars(select(pending.c.run).where(mine).order_by(pending.c.run).with_for_update()))
+    connection.execute(delete(pending).where(pending.c.run.in_(found)))
+    _add_records(connection, [packed for packed in ordered if packed.run in found])
+
+
+def _add_records(connection: Connection, new: Sequence[Packed]) -> None:
+    add_missing(connection, records, [packed.record_row for packed in new], "run")
     add_missing(connection, bodies, [{"address": packed.address, "body": packed.body} for packed in new], "address")
     found = [row for packed in new for row in packed.result_rows]
     add_missing(connection, results, found, "run")
     note_change(connection, _cells_of(found))
-    old = {packed.run: packed for packed in ordered if packed.run not in fresh}
+
+
+def _told(connection: Connection, ordered: Sequence[Packed | Unjudged], fresh: set[str]) -> dict[str, Kept]:
+    old = {each.run: each for each in ordered if each.run not in fresh}
     return dict.fromkeys(fresh, Kept.STORED) | _compared(connection, old)
 
 
@@ -63,19 +108,35 @@ def _at_once(connection: Connection, table: Table, rows: Sequence[Mapping[str, A
     return list(connection.exec_driver_sql(statement, values).scalars())
 
 
-def upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Note the end of runs; one that has a record already keeps its row as it is."""
+def upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Note the end of runs, and return those that had none; a run that has ended already keeps its row as it is."""
+    if not rows:
+        return set()
     if connection.dialect.name == "postgresql":
-        taken = "SET ended = excluded.ended, project = excluded.project WHERE runs.ended IS NULL"
-        _at_once(connection, runs, rows, f"ON CONFLICT (run) DO UPDATE {taken} RETURNING run")
-        return
+        taken = ", ".join(f"{name} = excluded.{name}" for name in _END)
+        action = f"ON CONFLICT (run) DO UPDATE SET {taken} WHERE runs.ended IS NULL RETURNING run"
+        return set(_at_once(connection, runs, rows, action))
     statement = sqlite.insert(runs)
     statement = statement.on_conflict_do_update(
         index_elements=[runs.c.run],
-        set_={"ended": statement.excluded.ended, "project": statement.excluded.project},
+        set_={name: statement.excluded[name] for name in _END},
         where=runs.c.ended.is_(None),
     )
-    connection.execute(statement.returning(runs.c.run), [dict(row) for row in rows])
+    return set(connection.scalars(statement.returning(runs.c.run), [dict(row) for row in rows]))
+
+
+def replace_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows, or put them in the place of those with the same key; they should be in the order of their keys."""
+    key, rest = list(table.primary_key.columns.keys()), [name for name in rows[0] if name not in table.primary_key]
+    if connection.dialect.name == "postgresql":
+        taken = ", ".join(f"{name} = excluded.{name}" for name in rest)
+        _at_once(connection, table, rows, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {taken} RETURNING {key[0]}")
+        return
+    statement = sqlite.insert(table)
+    taken_here = {name: statement.excluded[name] for name in rest}
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=key, set_=taken_here), [dict(row) for row in rows]
+    )
 
 
 def note_change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -103,17 +164,27 @@ def _cells_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [dict(zip(names, key, strict=True)) for key in sorted(keys)]
 
 
-def _compared(connection: Connection, old: Mapping[str, Packed]) -> dict[str, Kept]:
+def _compared(connection: Connection, old: Mapping[str, Packed | Unjudged]) -> dict[str, Kept]:
     if not old:
         return {}
-    query = select(records.c.run, records.c.address, bodies.c.body).outerjoin(bodies).where(records.c.run.in_(old))
-    return {run: _same(old[run], address, body) for run, address, body in connection.execute(query)}
+    address = func.coalesce(records.c.address, pending.c.address)
+    body = func.coalesce(bodies.c.body, pending.c.body)
+    tables = runs.outerjoin(records, records.c.run == runs.c.run).outerjoin(
+        bodies, bodies.c.address == records.c.address
+    )
+    query = select(runs.c.run, address, body).select_from(tables.outerjoin(pending, pending.c.run == runs.c.run))
+    return {run: same(old[run], *stored) for run, *stored in connection.execute(query.where(runs.c.run.in_(old)))}
 
 
-def _same(packed: Packed, address: str, body: bytes | None) -> Kept:
-    if packed.address == address:
+def same(offered: Packed | Unjudged, address: str, body: bytes | None) -> Kept:
+    """Compare a record with the one that its run has; bytes that are alike need no second look."""
+    if offered.address == address:
         return Kept.PRESENT
     if body is None:
-        return Kept.CONFLICT
-    stored, offered = unpack(packed.run, address, body), unpack(packed.run, packed.address, packed.body)
-    return Kept.PRESENT if evidence(stored) == evidence(offered) else Kept.CONFLICT
+        return Kept.PRESENT if _judged(offered).address == address else Kept.CONFLICT
+    ours, theirs = unpack(offered.run, address, body), unpack(offered.run, offered.address, offered.body)
+    return Kept.PRESENT if evidence(ours) == evidence(theirs) else Kept.CONFLICT
+
+
+def _judged(one: Packed | Unjudged) -> Packed:
+    return one if isinstance(one, Packed) else pack_held(one.run, one.address, one.body, "")

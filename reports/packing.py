@@ -10,14 +10,27 @@ from pydantic import ValidationError
 
 from reports.history import RunSummary
 from reports.record import Judgement, Record, Start
-from reports.verdict import judged
+from reports.verdict import judge, judged, unjudgeable
 from runner.errors import ChaosctlError
 
-__all__ = ["Packed", "evidence", "pack", "packed_size", "run_row", "unpack", "unpack_bytes"]
+__all__ = [
+    "Packed",
+    "Unjudged",
+    "evidence",
+    "hold",
+    "pack",
+    "pack_held",
+    "packed_size",
+    "run_row",
+    "unpack",
+    "unpack_bytes",
+]
 
 _SUMMED = [field.name for field in fields(RunSummary) if field.name not in ("faults", "verdict")]
 _LEVEL = 3
 """Within 5% of the smallest that zlib makes of a record, at a third of the time."""
+_FASTEST = 1
+"""For what is read again in a moment and then thrown away."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +45,36 @@ class Packed:
     result_rows: tuple[Mapping[str, Any], ...]
 
 
+@dataclass(frozen=True)
+class Unjudged:
+    """A record that is valid and waits to be judged: its bytes as they came, compressed, and their SHA-256."""
+
+    run: str
+    address: str
+    body: bytes
+    run_row: Mapping[str, Any]
+
+
+def hold(record: Record, content: bytes, project: str) -> Unjudged:
+    """Return what the store keeps of a record until it is judged; `content` are the bytes it was read from."""
+    return Unjudged(
+        record.run, sha256(content).hexdigest(), zlib.compress(content, _FASTEST), _ended_row(record, project)
+    )
+
+
+def pack_held(run: str, address: str, body: bytes, project: str) -> Packed:
+    """Return what the store keeps of a record that waited, judged whatever its sender says of it.
+
+    One whose figures cannot be judged is an error, not a reason to lose it. Raises ChaosctlError as unpack() does.
+    """
+    record = unpack(run, address, body)
+    try:
+        judgement = judge(record)
+    except (ArithmeticError, LookupError, ValueError) as error:
+        judgement = unjudgeable(error)
+    return pack(record.model_copy(update={"judgement": judgement}), project)
+
+
 def pack(record: Record, project: str = "") -> Packed:
     """Return what the store keeps of a record, which is judged first where it was not."""
     whole = judged(record)
@@ -39,12 +82,11 @@ def pack(record: Record, project: str = "") -> Packed:
     assert judgement is not None  # noqa: S101 - judged() fills it in
     content = whole.canonical()
     address = sha256(content).hexdigest()
-    begun = Start(run=whole.run, experiment=whole.experiment, origin=whole.origin, started=whole.started)
     return Packed(
         run=whole.run,
         address=address,
         body=zlib.compress(content, _LEVEL),
-        run_row=run_row(begun) | {"ended": whole.ended, "project": project},
+        run_row=_ended_row(whole, project),
         record_row=_record_row(whole, judgement) | {"address": address},
         result_rows=tuple(_result_rows(whole, judgement, project)),
     )
@@ -95,6 +137,11 @@ def run_row(start: Start) -> dict[str, Any]:
         "host": start.origin.host,
         "started": start.started,
     }
+
+
+def _ended_row(record: Record, project: str) -> dict[str, Any]:
+    begun = Start(run=record.run, experiment=record.experiment, origin=record.origin, started=record.started)
+    return run_row(begun) | {"ended": record.ended, "project": project, "service": record.promise.service}
 
 
 def _record_row(record: Record, judgement: Judgement) -> dict[str, Any]:

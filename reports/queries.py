@@ -4,17 +4,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, select
+from sqlalchemy import Connection, Select, select
 
-from reports.connect import reaching
 from reports.history import RunSummary
+from reports.pending import settled
 from reports.tables import cells, results
 from runner.model import Verdict
 
 if TYPE_CHECKING:
     from reports.store import Store
 
-__all__ = ["DAYS", "CellKey", "cells_of", "history", "last_runs"]
+__all__ = ["DAYS", "CellKey", "cells_of", "history", "last_runs", "services_of"]
 
 DAYS = 45
 """How far a cell looks back."""
@@ -34,11 +34,25 @@ class CellKey:
     changed: int = field(default=0, compare=False)
 
 
-def cells_of(store: "Store", service: str = "", environment: str = "", project: str | None = None) -> list[CellKey]:
-    """Return the cells that ever ran, sorted; an empty service or environment and no project mean all of them."""
+def services_of(store: "Store", environment: str = "", project: str | None = None) -> set[tuple[str, str]]:
+    """Return the services that ever ran, each with the environment it ran in, as cells_of() chooses them."""
+    query = select(cells.c.service, cells.c.environment).distinct()
+    query = _within(query, cells, environment=environment, project=project)
+    with settled(store) as connection:
+        return {(row.service, row.environment) for row in connection.execute(query)}
+
+
+def cells_of(
+    store: "Store", service: str = "", environment: str = "", project: str | None = None, among: Sequence[str] = ()
+) -> list[CellKey]:
+    """Return the cells that ever ran, sorted; an empty service or environment and no project mean all of them.
+
+    `among` are the services to look at, where they are several.
+    """
     columns = select(*(cells.c[name] for name in _CELL))
     query = _within(columns, cells, service=service, environment=environment, project=project)
-    with reaching(store.place), store.engine.connect() as connection:
+    query = query.where(cells.c.service.in_(among)) if among else query
+    with settled(store, service) as connection:
         return [CellKey(*row) for row in sorted(tuple(row) for row in connection.execute(query))]
 
 
@@ -58,7 +72,8 @@ def history(
     query = select(results).where(results.c.started >= since)
     query = query.where(results.c.fault.in_(faults)) if faults else query
     query = _within(query, results, service=service, environment=environment, project=project)
-    return _summaries(store, query)
+    with settled(store, service) as connection:
+        return _summaries(connection, query)
 
 
 def last_runs(
@@ -71,7 +86,9 @@ def last_runs(
     query = select(results).where(results.c.service == cell.service, results.c.fault == cell.fault)
     query = _within(query, results, environment=cell.environment, project=project)
     query = query.where(results.c.valid) if valid else query
-    return _summaries(store, query.order_by(results.c.started.desc(), results.c.run.desc()).limit(limit))
+    query = query.order_by(results.c.started.desc(), results.c.run.desc()).limit(limit)
+    with settled(store, cell.service) as connection:
+        return _summaries(connection, query)
 
 
 def _within(query: Select[Any], table: Any, **wanted: str | None) -> Select[Any]:
@@ -85,13 +102,12 @@ def _meant(wanted: Iterable[tuple[str, str | None]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in wanted if value or (name == "project" and value is not None)]
 
 
-def _summaries(store: "Store", query: Select[Any]) -> list[RunSummary]:
+def _summaries(connection: Connection, query: Select[Any]) -> list[RunSummary]:
     """Return one summary a run, the rows of its faults put together."""
     found: dict[str, RunSummary] = {}
-    with reaching(store.place), store.engine.connect() as connection:
-        for row in connection.execute(query):
-            known = found.get(row.run)
-            found[row.run] = replace(known, faults=(*known.faults, row.fault)) if known else _summary(row)
+    for row in connection.execute(query):
+        known = found.get(row.run)
+        found[row.run] = replace(known, faults=(*known.faults, row.fault)) if known else _summary(row)
     return sorted(found.values(), key=lambda summary: (summary.started, summary.run))
 
 

@@ -15,8 +15,9 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from reports.connect import reaching, writing
 from reports.packing import unpack_bytes
+from reports.pending import settle_all
 from reports.store import Store
-from reports.tables import answers, bodies, cells, deliveries, records, results, rollups, runs
+from reports.tables import answers, bodies, cells, deliveries, pending, records, results, rollups, runs
 from runner.model import clock
 
 __all__ = ["ROLLUP", "Ages", "Pruned", "prune", "rolled_up"]
@@ -50,10 +51,12 @@ class Pruned:
 def prune(store: Store, ages: Ages, *, dry: bool = False) -> Pruned:
     """Remove what is too old, in small transactions so that nobody waits; `dry` only counts.
 
-    A killed prune has removed less, and nothing halfway: body and roll-up of a record change in one transaction.
+    What waits to be judged is judged first. A killed prune has removed less, and nothing halfway: body and roll-up of a
+    record change in one transaction.
     """
     now = clock()
     old = now - ages.samples, now - ages.rollups, now - ages.verdicts
+    settle_all(store)
     with reaching(store.place):
         with store.engine.connect() as connection:
             found = _counted(connection, *old)
@@ -156,7 +159,7 @@ def _drop_runs(connection: Connection, before: float) -> bool:
     addresses = select(records.c.address).where(records.c.run.in_(found))
     for table in (bodies, rollups):
         connection.execute(delete(table).where(table.c.address.in_(addresses)))
-    for table in (deliveries, results, records, runs):
+    for table in (deliveries, results, records, pending, runs):
         connection.execute(delete(table).where(table.c.run.in_(found)))
     if found:
         connection.execute(update(cells).values(changed=cells.c.changed + 1))

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, Select, or_, select, tuple_, update
 from reports.connect import connect, reaching, writing
 from reports.inserting import Kept, add_missing, insert_packed
 from reports.packing import Packed, pack, run_row, unpack, unpack_bytes
+from reports.pending import Judging, judge_here, settle, settle_all, settled
 from reports.place import resolved, without_password
 from reports.record import Record, Start
 from reports.tables import bodies, records, results, rollups, runs
@@ -20,8 +21,9 @@ __all__ = ["Row", "Store", "open_store"]
 
 _SHOWN = (
     *runs.c,
-    *(records.c[name] for name in ("address", "kind", "service", "verdict", "exit_code", "score", "formula")),
+    *(records.c[name] for name in ("address", "kind", "verdict", "exit_code", "score", "formula")),
 )
+_BATCH = 100
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,9 @@ class Row:
     ended: float | None
     project: str
     pinned: str | None
+    service: str | None
     address: str | None
     kind: str | None
-    service: str | None
     verdict: str | None
     exit_code: int | None
     score: float | None
@@ -60,11 +62,15 @@ def open_store(store_url: str = "") -> Iterator["Store"]:
 
 
 class Store:
-    """An open store; `place` is its URL without a password. Its methods raise Unreachable where it does not answer."""
+    """An open store; `place` is its URL without a password. Its methods raise Unreachable where it does not answer.
+
+    `judging` judges the records that wait for it, before anybody reads them.
+    """
 
     def __init__(self, engine: Engine, place: str) -> None:
         self.engine = engine
         self.place = place
+        self.judging: Judging = judge_here
 
     def begin(self, start: Start) -> None:
         """Note that a run has begun; one that is known already stays as it is."""
@@ -104,21 +110,32 @@ class Store:
         `after` is the start and the id of the last run of the page before; no project means all of them.
         """
         query = select(*_SHOWN).select_from(runs.outerjoin(records, records.c.run == runs.c.run))
-        query = query.where(records.c.service == service) if service else query
+        query = query.where(runs.c.service == service) if service else query
         query = query.where(records.c.verdict == verdict) if verdict else query
         query = query.where(_of_experiment(experiment)) if experiment else query
         query = query if project is None else query.where(runs.c.project == project)
         query = query.where(tuple_(runs.c.started, runs.c.run) < after) if after else query
         query = query.order_by(runs.c.started.desc(), runs.c.run.desc()).limit(limit)
-        with reaching(self.place), self.engine.begin() as connection:
-            return _rows(connection, query)
+        if verdict:
+            settle_all(self, service)
+        return self._judged_rows(query)
 
     def row(self, run: str) -> Row | None:
         """Return the row of one run, by its whole id; None where there is none."""
         query = select(*_SHOWN).select_from(runs.outerjoin(records, records.c.run == runs.c.run))
-        with reaching(self.place), self.engine.begin() as connection:
-            found = _rows(connection, query.where(runs.c.run == run))
+        found = self._judged_rows(query.where(runs.c.run == run))
         return found[0] if found else None
+
+    def _judged_rows(self, query: Select[Any]) -> list[Row]:
+        """Return rows, after those of them that wait were judged; what was acknowledged meanwhile is left out."""
+        with reaching(self.place), self.engine.begin() as connection:
+            found = _rows(connection, query)
+        names = [row.run for row in found if row.address is None and row.ended is not None]
+        if not names:
+            return found
+        settle(self, names)
+        with reaching(self.place), self.engine.begin() as connection:
+            return _rows(connection, query.where(or_(records.c.run.is_not(None), runs.c.ended.is_(None))))
 
     def find(self, written: str) -> str:
         """Return the run that `last` or the beginning of its id names; raises UsageError where that is not one run."""
@@ -139,12 +156,22 @@ class Store:
     def recorded(self) -> list[str]:
         """Return the runs whose whole record is there, in the order they started."""
         query = select(runs.c.run).join(records, records.c.run == runs.c.run).join(bodies)
-        with reaching(self.place), self.engine.begin() as connection:
+        with settled(self) as connection:
             return list(connection.scalars(query.order_by(runs.c.started, runs.c.run)))
 
     def record(self, run: str) -> Record:
         """Return the record of a run; raises UsageError where there is none, ChaosctlError where it is damaged."""
         return unpack(run, *self._body(run))
+
+    def records(self, names: Sequence[str]) -> Iterator[Record]:
+        """Yield the records of those of these runs whose records are there and whole."""
+        query = select(records.c.run, records.c.address, bodies.c.body).join(bodies)
+        for first in range(0, len(names), _BATCH):
+            with reaching(self.place), self.engine.begin() as connection:
+                found = connection.execute(query.where(records.c.run.in_(names[first : first + _BATCH]))).all()
+            for row in found:
+                with suppress(ChaosctlError):
+                    yield unpack(*row)
 
     def content(self, run: str) -> bytes:
         """Return the canonical bytes of a run's record, as they were stored; raises as record()."""
@@ -167,8 +194,11 @@ class Store:
     def _body(self, run: str) -> tuple[str, bytes]:
         query = select(records.c.address, bodies.c.body, rollups.c.address.label("rolled"))
         query = query.outerjoin(bodies).outerjoin(rollups, rollups.c.address == records.c.address)
-        with reaching(self.place), self.engine.begin() as connection:
-            found = connection.execute(query.where(records.c.run == run)).one_or_none()
+        query = query.where(records.c.run == run)
+        found = self._one(query)
+        if found is None:
+            settle(self, [run])
+            found = self._one(query)
         if found is None:
             raise UsageError(
                 f"Run {run} was started and never ended, so there is no record of it.",
@@ -181,6 +211,10 @@ class Store:
                 "chaosctl report pin keeps everything of a run, if it is pinned in time.",
             )
         return found.address, found.body
+
+    def _one(self, query: Select[Any]) -> Any:
+        with reaching(self.place), self.engine.begin() as connection:
+            return connection.execute(query).one_or_none()
 
 
 def _of_experiment(written: str) -> Any:

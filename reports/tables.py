@@ -10,14 +10,16 @@ __all__ = [
     "cells",
     "deliveries",
     "metadata",
+    "pending",
     "records",
     "results",
     "rollups",
     "runs",
+    "standings",
     "tokens",
 ]
 
-REVISION = "0003"
+REVISION = "0005"
 
 metadata = MetaData()
 
@@ -35,8 +37,10 @@ runs = Table(
     Column("ended", Float),
     Column("project", String, nullable=False, server_default=""),
     Column("pinned", String),
+    Column("service", String),
     Index("runs_started", "started", "run"),
     Index("runs_project", "project", "started", "run"),
+    Index("runs_service", "service", "started", "run"),
     Index("runs_experiment", "experiment_hash", "started"),
     comment="one row a run, written before anything happens; `ended` is null until its record is there",
 )
@@ -52,8 +56,18 @@ records = Table(
     Column("exit_code", Integer, nullable=False),
     Column("score", Float),
     Column("formula", String, nullable=False),
-    Index("records_service", "service"),
     comment="what came of a run, immutable: `address` is the SHA-256 of the canonical JSON of its record",
+)
+
+pending = Table(
+    "pending",
+    metadata,
+    Column("run", String, primary_key=True),
+    Column("address", String(64), nullable=False),
+    Column("service", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index("pending_service", "service"),
+    comment="records that are valid, acknowledged and not judged yet: their bytes as they came, with their SHA-256",
 )
 
 bodies = Table(
@@ -113,6 +127,19 @@ cells = Table(
     Column("project", String, primary_key=True),
     Column("changed", Integer, nullable=False, server_default="0"),
     comment="every service x fault that ever ran; it stays when its runs are pruned, and is then stale",
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("service", String, primary_key=True),
+    Column("fault", String, primary_key=True),
+    Column("environment", String, primary_key=True),
+    Column("seen", String, primary_key=True),
+    Column("formula", String, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("told", String, nullable=False),
+    comment="how a cell stood when it was last computed, for all projects or one; it says whether it still does",
 )
 
 tokens = Table(

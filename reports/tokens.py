@@ -3,12 +3,12 @@
 import hmac
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reports.connect import reaching, writing
 from reports.store import Store
@@ -16,7 +16,7 @@ from reports.tables import audit, tokens
 from runner.errors import UsageError
 from runner.model import clock
 
-__all__ = ["SCOPES", "Token", "create", "listed", "note", "revoke", "verified"]
+__all__ = ["SCOPES", "Token", "create", "listed", "note", "note_all", "noted", "revoke", "verified"]
 
 SCOPES = "ingest", "read"
 _WRITTEN = re.compile(r"chaosctl_(?P<id>[0-9a-f]{12})_(?P<secret>[A-Za-z0-9_-]{43})")
@@ -52,6 +52,8 @@ class Token:
 
 
 _COLUMNS = [tokens.c[field.name] for field in fields(Token)]
+_PRESENTED = select(*_COLUMNS, tokens.c.secret_hash).where(tokens.c.id == bindparam("ident"))
+"""Asked with every request: to build it again takes as long as to ask."""
 
 
 def create(
@@ -92,7 +94,7 @@ def verified(connection: Connection, presented: str) -> Token | None:
     """Return the live token that was presented, None for anything else; it takes as long whether the id is known."""
     written = _WRITTEN.fullmatch(presented)
     ident, secret = (written["id"], written["secret"]) if written else ("", "")
-    found = connection.execute(select(*_COLUMNS, tokens.c.secret_hash).where(tokens.c.id == ident)).one_or_none()
+    found = connection.execute(_PRESENTED, {"ident": ident}).one_or_none()
     right = hmac.compare_digest(_hashed(secret), found.secret_hash if found else _NOBODY)
     token = Token(*found[:-1]) if found else None
     return token if token and right and token.live else None
@@ -102,9 +104,19 @@ def note(
     connection: Connection, token: Token, origin: str, action: str, subject: str, outcome: str, who: str = ""
 ) -> None:
     """Write into the audit, in the transaction of what it tells of."""
-    row: dict[str, Any] = {"at": clock(), "who": who or f"token {token.id}", "project": token.project}
-    row |= {"origin": origin, "action": action, "subject": subject, "outcome": outcome}
-    connection.execute(insert(audit).values(row))
+    note_all(connection, [noted(token, origin, action, subject, outcome) | ({"who": who} if who else {})])
+
+
+def noted(token: Token, origin: str, action: str, subject: str, outcome: str) -> dict[str, Any]:
+    """Return what the audit says of something that is done now."""
+    row: dict[str, Any] = {"at": clock(), "who": f"token {token.id}", "project": token.project}
+    return row | {"origin": origin, "action": action, "subject": subject, "outcome": outcome}
+
+
+def note_all(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write several at once, as noted() returns them."""
+    if rows:
+        connection.execute(insert(audit), [dict(row) for row in rows])
 
 
 def _hashed(secret: str) -> str:

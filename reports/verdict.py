@@ -21,7 +21,7 @@ from reports.words import after_start, counted, listed, percent
 from runner.errors import Residue, UsageError
 from runner.model import Outcome, Verdict, format_duration
 
-__all__ = ["judge", "judged"]
+__all__ = ["judge", "judged", "unjudgeable"]
 
 _BUDGET_DAYS = 30
 
@@ -40,6 +40,11 @@ def judge(record: Record, formula: str = FORMULA) -> Judgement:
     if formula not in FORMULAS:
         raise UsageError(f"There is no formula {formula!r}.", f"Known: {', '.join(FORMULAS)}; the last one is in use.")
     return _judge(record, formula).model_copy(update={"formula": formula})
+
+
+def unjudgeable(error: Exception) -> Judgement:
+    """Return the judgement of a record that was taken and that judge() stumbles over: an error, which has no score."""
+    return _unscored(Verdict.ERROR, [f"Its figures cannot be judged: {error}. This is a bug of chaosctl; report it."])
 
 
 def _judge(record: Record, formula: str) -> Judgement:  # noqa: PLR0911 - one for each rule, in their order

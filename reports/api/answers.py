@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from http import HTTPStatus
+from typing import TypeVar
 
 from sqlalchemy import Connection, delete, insert, select
 
@@ -16,6 +17,7 @@ from runner.model import clock
 
 __all__ = ["KEPT_SECONDS", "Answer", "Answers", "digest"]
 
+T = TypeVar("T")
 KEPT_SECONDS = 86400.0
 _HEADER = "Idempotency-Key"
 _LONGEST = 255
@@ -52,7 +54,7 @@ class Answers:
         Raises Problem 409 while the same key is being worked on, 422 where it was used for another request.
         """
         if not key:
-            return self._written(work)
+            return self.written(work)
         if len(key) > _LONGEST or not key.isprintable():
             raise _wrong(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", f"should be 1 to {_LONGEST} printable characters")
         with self._guard:
@@ -60,19 +62,19 @@ class Answers:
                 raise _concurrent()
             self._busy.add((token, key))
         try:
-            return self._written(lambda connection: _once(connection, (token, key), request_hash, work))
+            return self.written(lambda connection: _once(connection, (token, key), request_hash, work))
         finally:
             with self._guard:
                 self._busy.discard((token, key))
 
-    def _written(self, work: Callable[[Connection], Answer]) -> Answer:
+    def written(self, work: Callable[[Connection], T]) -> T:
         """Run work in a writing transaction; SQLite has one writer, and to wait for a lock beats asking again."""
         if self._one_writer is None:
             return self._transaction(work)
         with self._one_writer:
             return self._transaction(work)
 
-    def _transaction(self, work: Callable[[Connection], Answer]) -> Answer:
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
         with reaching(self._store.place), writing(self._store.engine) as connection:
             self._given += 1
             if self._given % _SWEEP_EVERY == 1:

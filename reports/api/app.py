@@ -17,7 +17,7 @@ from reports.api.problems import FieldError, Problem, response
 from reports.api.reading import visible
 from reports.api.service import Reads, Service, Serving, Settings
 from reports.connect import connect
-from reports.metrics import CONTENT_TYPE, metrics
+from reports.metrics import CONTENT_TYPE
 from reports.place import resolved, without_password
 from reports.store import Store
 from runner.errors import ChaosctlError, Unreachable
@@ -47,8 +47,10 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     to_thread.current_default_thread_limiter().total_tokens = _THREADS
-    yield
     service: Service = app.state.service
+    service.background.start()
+    yield
+    service.background.close()
     service.workers.close()
     service.store.engine.dispose()
 
@@ -64,8 +66,7 @@ def _metrics(service: Serving, token: Reads) -> Response:
     """Scores, their bounds and ages, and runs by verdict, for Prometheus; a token of one project may not see all."""
     if visible(token) is not None:
         raise Problem(HTTPStatus.FORBIDDEN, "forbidden", "Metrics are of all projects; take a token without one.")
-    text = metrics(service.store, service.settings.declared, clock())
-    return Response(text, media_type=CONTENT_TYPE)
+    return Response(service.metrics.text(clock()), media_type=CONTENT_TYPE)
 
 
 def _answer_errors(app: FastAPI) -> None:

@@ -1,30 +1,54 @@
-"""From bytes to what the store keeps: parsed, checked, and judged here whatever the sender claims of it.
+"""From bytes to what the store keeps: parsed, checked, and judged here whatever the sender claims of it, or later.
 
 Pure, so that other processes can do it for a bulk.
 """
 
 import json
+import math
 import re
+from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from pydantic import ValidationError
 
 from reports.api.problems import FieldError, Problem, invalid
-from reports.packing import Packed, pack
+from reports.packing import Packed, Unjudged, hold, pack
 from reports.record import Record
 from reports.verdict import judge
 
-__all__ = ["packed", "received"]
+__all__ = ["held", "ordinary", "packed", "received"]
 
 _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}")
 _LATEST = 4_102_444_800.0
 _SUPPORTED = 1
+_LONGEST = 200
+_LEAST, _MOST = 1e-6, 1e12
+_INTERVALS = 1_000_000
+"""A sample further on would have judging count as many that are missing before it."""
 
 
 def packed(content: bytes, project: str) -> Packed:
     """Return a record as it is kept; raises Problem where it is none, or none that can be judged."""
     return received(_record(content), project)
+
+
+def held(content: bytes, project: str) -> Unjudged:
+    """Return a record as it is kept until it is judged; raises Problem as packed() does.
+
+    One that is out of the ordinary is judged already, to see that it can be.
+    """
+    record = _record(content)
+    if ordinary(record) and b"\\u0000" not in content:
+        _check(record)
+    else:
+        received(record, project)
+    return hold(record, content, project)
+
+
+def ordinary(record: Record) -> bool:
+    """Whether all numbers of a record are such that no sum, quotient or duration of them can overflow."""
+    return all(number == 0 or _LEAST <= abs(number) <= _MOST for number in _numbers(record))
 
 
 def received(record: Record, project: str) -> Packed:
@@ -37,6 +61,23 @@ def received(record: Record, project: str) -> Packed:
     kept = pack(whole, project)
     _check_texts(kept)
     return kept
+
+
+def _numbers(record: Record) -> Iterator[float]:
+    """Yield the numbers that judging looks at; for a column its length as a vector, which none of them exceeds."""
+    promise = record.promise
+    yield from (promise.objective, promise.slo, promise.tolerated or 0, promise.slo_window, promise.baseline)
+    for fault in record.faults:
+        yield from (fault.duration, fault.at_least or 0)
+        for target in fault.targets:
+            at = target.committed, target.deadline, target.effective, target.ended, target.healed, target.hits
+            yield from (each or 0 for each in at)
+            yield from (moment for look in target.looks for moment in (look.asked, look.answered))
+    for series in record.series:
+        yield from (series.interval, series.resolution, series.start, math.hypot(*series.offsets))
+    if record.events:
+        columns = record.events.offsets, record.events.all, record.events.bad
+        yield from (record.events.start, *(math.hypot(*column) for column in columns))
 
 
 def _record(content: bytes) -> Record:
@@ -90,8 +131,24 @@ def _check(record: Record) -> None:
         raise _unfit("/run", "should be 1 to 200 letters, digits, dots, colons, dashes and underscores")
     if not 0 <= record.started <= record.ended <= _LATEST:
         raise _unfit("/ended", "started and ended should be moments since 1970, in seconds, one after the other")
+    for field, names in _names(record).items():
+        if any(len(name) > _LONGEST for name in names):
+            raise _unfit(field, f"should be {_LONGEST} characters at most")
+    for number, series in enumerate(record.series):
+        if max(map(abs, series.offsets), default=0.0) > _INTERVALS * series.interval:
+            raise _unfit(f"/series/{number}/offsets", f"should be within {_INTERVALS:,} intervals")
     if record.kind == "junit":
         raise _unfit("/kind", "a JUnit report is imported as it is, at /api/v1/junit")
+
+
+def _names(record: Record) -> dict[str, list[str]]:
+    """Return what runs are found by, which an index has to take, by the fields they stand in."""
+    return {
+        "/promise/service": [record.promise.service],
+        "/origin/environment": [record.origin.environment],
+        "/experiment/hash": [record.experiment.hash],
+        "/faults": [fault.name for fault in record.faults],
+    }
 
 
 def _check_texts(kept: Packed) -> None:

@@ -16,11 +16,14 @@ from reports.connect import connect
 from reports.services import Declared
 from runner.errors import Unreachable
 
-__all__ = ["Listening", "application", "listen", "serve"]
+__all__ = ["Listening", "application", "configured", "listen", "serve"]
 
 _SETTINGS = "CHAOSCTL_SERVE_SETTINGS"
 _SUPERVISOR = "CHAOSCTL_SERVE_SUPERVISOR"
 _GRACE_SECONDS = 10
+_IDLE_SECONDS = 75
+"""Longer than clients and proxies keep a connection they do not use, so that they close it, and never ask one that is
+being closed."""
 
 
 class Listening:
@@ -53,7 +56,18 @@ def serve(settings: Settings, listening: Listening, processes: int, certificate:
     """Serve until a signal ends it; what is being answered then is answered first."""
     connect(settings.store_url).dispose()
     os.environ[_SETTINGS] = json.dumps(asdict(settings))
-    config = uvicorn.Config(
+    config = configured(processes, certificate, key)
+    listening.socket.set_inheritable(True)
+    if processes > 1:
+        os.environ[_SUPERVISOR] = str(os.getpid())
+        Multiprocess(config, sockets=[listening.socket]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listening.socket])
+
+
+def configured(processes: int, certificate: str = "", key: str = "") -> uvicorn.Config:
+    """Return how the processes serve."""
+    return uvicorn.Config(
         "reports.api.process:application",
         factory=True,
         workers=processes,
@@ -61,15 +75,10 @@ def serve(settings: Settings, listening: Listening, processes: int, certificate:
         log_level="warning",
         server_header=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=_IDLE_SECONDS,
         ssl_certfile=certificate or None,
         ssl_keyfile=key or None,
     )
-    listening.socket.set_inheritable(True)
-    if processes > 1:
-        os.environ[_SUPERVISOR] = str(os.getpid())
-        Multiprocess(config, sockets=[listening.socket]).run()
-    else:
-        uvicorn.Server(config).run(sockets=[listening.socket])
 
 
 def application() -> FastAPI:

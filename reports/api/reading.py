@@ -8,6 +8,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
+import orjson
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from reports.api.problems import FieldError, Problem
@@ -90,7 +91,7 @@ def get_rollup(run: Run, service: Serving, token: Reads, known: IfNoneMatch = ""
 
 def answered(data: Mapping[str, Any], known: str) -> Response:
     """Return data as JSON with an ETag over it, or 304 where that is known."""
-    body = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    body = orjson.dumps(data)
     tag = f'W/"{sha256(body).hexdigest()[:32]}"'
     if _matches(known, tag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": tag})

@@ -9,12 +9,15 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from reports.api.answers import Answers
+from reports.api.background import Background
 from reports.api.limits import Buckets
 from reports.api.problems import Problem
-from reports.api.standings import Standings
+from reports.api.together import Together
 from reports.api.workers import Workers
 from reports.connect import reaching
+from reports.metrics import Metrics
 from reports.services import Declared
+from reports.standings import Standings
 from reports.store import Store
 from reports.tokens import Token, verified
 
@@ -48,8 +51,12 @@ class Service:
         self._reading = store.engine.execution_options(**alone)
         self.settings = settings
         self.answers = Answers(store)
+        self.together = Together(self.answers)
         self.workers = Workers(settings.judges)
+        store.judging = self.workers.judged
         self.standings = Standings(store)
+        self.metrics = Metrics(store, self.standings, settings.declared)
+        self.background = Background(store, self.standings, min(settings.judges, 1))
         self.by_token = Buckets(settings.rate)
         self.by_address = Buckets(_FAILURES_A_SECOND)
 

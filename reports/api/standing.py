@@ -11,7 +11,7 @@ from reports.api.reading import After, IfNoneMatch, Limit, answered, cursor, cur
 from reports.api.service import Reads, Service, Serving
 from reports.cells import Cell, Key
 from reports.portable import cell_data, service_data
-from reports.queries import CellKey, cells_of
+from reports.queries import CellKey, cells_of, services_of
 from reports.services import Service as Scored
 from reports.services import services
 from reports.tokens import Token
@@ -55,8 +55,9 @@ def get_cell(
     printable(of=of, fault=fault, environment=environment)
     ran = [each for each in cells_of(service.store, of, environment, visible(token)) if each.fault == fault]
     place = _one_environment(each.environment for each in ran)
-    found = _cells(service, token, [each for each in ran if each.environment == place])
-    return answered(cell_data(found[Key(place, of, fault)], tracks=True), known)
+    return answered(
+        cell_data(service.standings.whole(Key(place, of, fault), visible(token), clock()), tracks=True), known
+    )
 
 
 @router.get("/services")
@@ -71,9 +72,10 @@ def get_services(
     """Every service that was ever run or is declared, by name."""
     printable(environment=environment)
     place = cursor_of(after, (str, str))
-    ran = cells_of(service.store, "", environment, visible(token))
-    names = {(each.service, each.environment) for each in ran} | _declared(service, token, environment)
+    names = services_of(service.store, environment, visible(token)) | _declared(service, token, environment)
     later = [name for name in sorted(names) if not place or name > place]
+    among = [name for name, _ in later[:limit]]
+    ran = cells_of(service.store, "", environment, visible(token), among) if among else []
     page = _services(service, token, ran, later[:limit])
     following = cursor(*later[limit - 1]) if len(later) > limit else None
     return answered({"services": page, "next": following}, known)

@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
@@ -17,12 +18,13 @@ from reports.api.limits import body_of
 from reports.api.problems import FieldError, Problem, ProblemBody
 from reports.api.reading import printable
 from reports.api.service import Ingests, Service, Serving
-from reports.inserting import Kept, insert_packed
+from reports.inserting import Kept, insert_packed, insert_unjudged, same
 from reports.junit import Source, imported
-from reports.packing import Packed, pack
+from reports.packing import Packed, Unjudged, pack
+from reports.pending import settle
 from reports.tables import records
 from reports.tokens import Token, note
-from runner.errors import UsageError
+from runner.errors import ChaosctlError, UsageError
 from runner.model import clock
 
 __all__ = ["JSON", "LINES", "XML", "Taken", "TakenMany", "router"]
@@ -102,14 +104,20 @@ def post_runs(
     request: Request, service: Serving, token: Ingests, body: Annotated[_Body, Depends(_record_body)], key: _Key = ""
 ) -> Response:
     """Take one record, or many as lines. Delivering one twice is one run; verdict and score are computed here."""
-    asked = digest(b"runs", body.media_type.encode(), body.content)
+    asked = digest(b"runs", body.media_type.encode(), body.content) if key else ""
     origin = request.client.host if request.client else "unknown"
     if body.media_type == LINES:
         ready = _lines(service, token, body.content)
         answer = service.answers.once(token.id, key, asked, lambda found: ready.answer(found, token, origin))
+        if not service.background.add(ready.stored):
+            with suppress(ChaosctlError):  # they are stored, whatever becomes of the store now
+                settle(service.store, ready.stored)
         return _sent(answer)
     one = packed(body.content, token.project)
-    answer = service.answers.once(token.id, key, asked, lambda found: _take(found, one, token, origin, "ingest"))
+    if key:
+        answer = service.answers.once(token.id, key, asked, lambda found: _take(found, one, token, origin, "ingest"))
+    else:
+        answer = _told(one, service.together.put(one, token, origin))
     return _sent(answer, f"/api/v1/runs/{one.run}")
 
 
@@ -148,9 +156,14 @@ def _import(connection: Connection, one: Packed, token: Token, origin: str) -> A
 
 def _take(connection: Connection, one: Packed, token: Token, origin: str, action: str) -> Answer:
     kept = insert_packed(connection, [one])[one.run]
+    answer = _told(one, kept)
+    note(connection, token, origin, action, one.run, kept.value)
+    return answer
+
+
+def _told(one: Packed, kept: Kept) -> Answer:
     if kept is Kept.CONFLICT:
         raise _conflict(one.run)
-    note(connection, token, origin, action, one.run, kept.value)
     return _answer(one, kept, one.address)
 
 
@@ -172,34 +185,34 @@ def _conflict(run: str) -> Problem:
 
 @dataclass(frozen=True)
 class _Lines:
-    """A bulk that was read: what can be stored, by line, and what is refused already."""
+    """A bulk that was read: what can be stored, by line, what is refused already, and what was stored in the end."""
 
-    good: dict[int, Packed]
+    good: dict[int, Unjudged]
     bad: dict[int, Problem]
+    stored: list[str] = field(default_factory=list)
 
     def answer(self, connection: Connection, token: Token, origin: str) -> Answer:
         """Store what can be, all of it or, if the server dies, none; a line in conflict with another is refused."""
         first: dict[str, int] = {}
         for line, one in self.good.items():
             first.setdefault(one.run, line)
-        kept = insert_packed(connection, [self.good[line] for line in first.values()])
+        kept = insert_unjudged(connection, [self.good[line] for line in first.values()])
         outcomes = {line: self._outcome(line, one, first[one.run], kept[one.run]) for line, one in self.good.items()}
         bad = self.bad | {
             line: _conflict(self.good[line].run) for line, found in outcomes.items() if found is Kept.CONFLICT
         }
         stored, present = (list(outcomes.values()).count(wanted) for wanted in (Kept.STORED, Kept.PRESENT))
-        subject = ",".join(run for run, found in kept.items() if found is Kept.STORED)
-        note(
-            connection, token, origin, "ingest bulk", subject, f"{stored} stored, {present} present, {len(bad)} refused"
-        )
+        self.stored.extend(run for run, found in kept.items() if found is Kept.STORED)
+        told = f"{stored} stored, {present} present, {len(bad)} refused"
+        note(connection, token, origin, "ingest bulk", ",".join(self.stored), told)
         refused = [{"line": line, "problem": bad[line].body.model_dump()} for line in sorted(bad)]
         status = HTTPStatus.MULTI_STATUS if refused else HTTPStatus.OK
         return Answer(status, json.dumps({"stored": stored, "present": present, "refused": refused}).encode())
 
-    def _outcome(self, line: int, one: Packed, first: int, kept: Kept) -> Kept:
-        if line == first:
+    def _outcome(self, line: int, one: Unjudged, first: int, kept: Kept) -> Kept:
+        if line == first or kept is Kept.CONFLICT:
             return kept
-        return Kept.PRESENT if one.address == self.good[first].address and kept is not Kept.CONFLICT else Kept.CONFLICT
+        return same(one, self.good[first].address, self.good[first].body)
 
 
 def _lines(service: Service, token: Token, content: bytes) -> _Lines:
@@ -211,9 +224,9 @@ def _lines(service: Service, token: Token, content: bytes) -> _Lines:
             f"A bulk has 1 to {service.settings.most_lines:,} lines; this one has {len(numbered):,}.",
             [FieldError(field="/", message=f"has {len(numbered):,} lines")],
         )
-    good: dict[int, Packed] = {}
+    good: dict[int, Unjudged] = {}
     bad: dict[int, Problem] = {}
-    for (number, _), found in zip(numbered, service.workers.packed(numbered, token.project), strict=True):
+    for (number, _), found in zip(numbered, service.workers.held(numbered, token.project), strict=True):
         if isinstance(found, Problem):
             bad[number] = found
         else:

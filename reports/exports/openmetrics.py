@@ -4,8 +4,8 @@ Labels are environments, services, faults and verdicts, never runs: a label that
 not known has no sample, because a score of 0 is something else than no score.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -13,25 +13,25 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from reports.cells import WINDOW, Cell, Key
-from reports.history import RunSummary
 from reports.services import Fleet
 
-__all__ = ["CONTENT_TYPE", "openmetrics"]
+__all__ = ["CONTENT_TYPE", "Verdicts", "openmetrics"]
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+Verdicts = Mapping[tuple[str, str, str], int]
+"""How many experiments of the window were judged so, by environment, service and verdict."""
 _DAYS = f"{WINDOW / 86400:.0f} days"
 
 
 def openmetrics(
     fleets: Sequence[Fleet],
     cells: Mapping[Key, Cell],
-    runs: Iterable[RunSummary],
+    runs: Verdicts,
     windows: Mapping[Key, tuple[float, float]],
-    now: float,
 ) -> str:
     """Return the text of all metrics; `windows` are start and end of each cell's latest fault, for annotations."""
     registry = CollectorRegistry()
-    registry.register(_Scores([*_fleets(fleets), *_cells(cells), *_windows(windows), _runs(runs, now)]))
+    registry.register(_Scores([*_fleets(fleets), *_cells(cells), *_windows(windows), _runs(runs)]))
     text: bytes = generate_latest(registry)  # type: ignore[no-untyped-call]
     return text.decode()
 
@@ -103,19 +103,12 @@ def _windows(windows: Mapping[Key, tuple[float, float]]) -> Iterator[GaugeMetric
         )
 
 
-def _runs(runs: Iterable[RunSummary], now: float) -> GaugeMetricFamily:
-    counts: Mapping[tuple[str, ...], int] = Counter(
-        (run.environment, run.service, run.verdict.value)
-        for run in runs
-        if run.kind == "experiment" and now - WINDOW <= run.started <= now
-    )
+def _runs(runs: Verdicts) -> GaugeMetricFamily:
     labels = ("environment", "service", "verdict")
-    return _family("resilience_runs", f"Runs of the last {_DAYS} by verdict.", labels, dict(counts))
+    return _family("resilience_runs", f"Runs of the last {_DAYS} by verdict.", labels, dict(runs))
 
 
-def _family(
-    name: str, meaning: str, labels: Sequence[str], values: Mapping[tuple[str, ...], float | None]
-) -> GaugeMetricFamily:
+def _family(name: str, meaning: str, labels: Sequence[str], values: Mapping[Any, float | None]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, meaning, labels=labels)
     for names, value in sorted(values.items()):
         if value is not None:

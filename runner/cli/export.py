@@ -133,10 +133,11 @@ def _sarif(wanted: _Wanted) -> str:
 
 
 def _openmetrics(wanted: _Wanted) -> str:
-    from reports.metrics import metrics  # noqa: PLC0415 - `--help` imports click alone
+    from reports.metrics import Metrics  # noqa: PLC0415 - `--help` imports click alone
+    from reports.standings import Standings  # noqa: PLC0415 - as above
     from runner.model import clock  # noqa: PLC0415 - as above
 
-    return metrics(wanted.store, declared(), clock())
+    return Metrics(wanted.store, Standings(wanted.store), declared()).text(clock())
 
 
 def _grafana(_wanted: _Wanted) -> str:

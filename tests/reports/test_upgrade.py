@@ -80,7 +80,7 @@ def test_all_the_way_back_leaves_nothing(url: str) -> None:
 def test_a_revision_that_is_not_an_older_one_is_refused() -> None:
     connect().dispose()
     for wanted in (REVISION, "0999", "base"):
-        with pytest.raises(UsageError, match=r"is not one before it.*Those before it: 0001, 0002\."):
+        with pytest.raises(UsageError, match=r"is not one before it.*Those before it: 0001, 0002, 0003, 0004\."):
             return_to(wanted)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from reports.api.process import listen
+from reports.api.process import configured, listen
 from runner.errors import Unreachable
 from tests.reports._serving import serving
 
@@ -24,6 +24,11 @@ def test_an_address_that_is_taken_is_said() -> None:
         port = ours.getsockname()[1]
         with pytest.raises(Unreachable, match=rf"127\.0\.0\.1 port {port} cannot be listened on"):
             listen("127.0.0.1", port)
+
+
+def test_a_connection_may_rest_for_longer_than_clients_and_proxies_keep_it() -> None:
+    """By default it is closed after 5 s, while a client that keeps it for a minute may be sending its next request."""
+    assert configured(1).timeout_keep_alive > 60
 
 
 def _descendants(parent: int) -> set[int]:

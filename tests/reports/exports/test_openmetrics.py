@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import requests
@@ -11,8 +12,9 @@ from reports import sink
 from reports.cells import cells
 from reports.exports.grafana import dashboard
 from reports.exports.openmetrics import CONTENT_TYPE, openmetrics
-from reports.metrics import metrics
+from reports.metrics import Metrics
 from reports.services import Declared, fleet
+from reports.standings import Standings
 from reports.store import open_store
 from tests.probes._prometheus_server import Exporter, Job, running, until
 from tests.reports._nights import KEY, NOW, night, nights
@@ -24,7 +26,8 @@ def page() -> str:
     found = cells(runs, NOW)
     declared = {"payment": Declared(requires={"etcd-latency": 1.0}), "idle": Declared()}
     whole = fleet(found, declared, KEY.environment)
-    return openmetrics([whole], found, runs, {KEY: (NOW - 90, NOW - 30)}, NOW)
+    counts = Counter((run.environment, run.service, run.verdict.value) for run in runs)
+    return openmetrics([whole], found, counts, {KEY: (NOW - 90, NOW - 30)})
 
 
 def test_promtool_has_nothing_to_say() -> None:
@@ -68,7 +71,8 @@ def test_a_store_answers_with_the_windows_of_its_latest_proven_faults() -> None:
     sink.finish(record())
     sink.finish(record(run="later", started=START + 1, faults=(fault(target(hits=0)),)))
     with open_store() as store:
-        text = metrics(store, {"lab": {"payment": Declared(requires={"etcd-latency": 1.0})}}, START + 86400)
+        declared = {"lab": {"payment": Declared(requires={"etcd-latency": 1.0})}}
+        text = Metrics(store, Standings(store), declared).text(START + 86400)
     assert (
         'resilience_last_fault_start_timestamp_seconds{environment="lab",fault="network-dns",service="payment"}' in text
     )

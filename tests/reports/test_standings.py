@@ -1,20 +1,22 @@
-"""Cells kept in memory: always as the store has them, and read again only where something changed."""
+"""Cells kept in memory and in the store: always as their runs are, and computed again only where something changed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select, update
 
-from reports.api.standings import Standings
 from reports.cells import DAY, WINDOW, Key
+from reports.connect import writing
 from reports.copying import copy
 from reports.packing import pack
 from reports.portable import cell_data
 from reports.queries import cells_of
 from reports.retention import Ages, prune
+from reports.standings import Standings
 from reports.store import Store, open_store
+from reports.tables import standings as table
 from runner.model import clock
 from tests.reports._records import START, bad_at, fault, record, series
 
@@ -46,14 +48,19 @@ def asked(store: Store) -> Iterator[list[Any]]:
 
 
 def runs(standings: Standings, store: Store, now: float = NOW, project: str | None = None) -> dict[str, int]:
-    """Return how many valid runs each cell has, and see that one that remembers nothing says the same of all."""
+    """Return how many valid runs each cell has.
+
+    One that remembers nothing, and one that reads what another wrote down, must say the same, and so must the runs.
+    """
     ran = cells_of(store, project=project)
-    found = standings.cells(ran, project, now)
-    anew = Standings(store).cells(ran, project, now)
-    assert [cell_data(cell, tracks=True) for cell in found.values()] == [
-        cell_data(cell, tracks=True) for cell in anew.values()
-    ]
-    return {key.fault: cell.valid for key, cell in found.items()}
+    found = standings.standing(ran, project, now)
+    anew = Standings(store)
+    assert anew.standing(ran, project, now) == found
+    anew.refresh(now, lambda: False)
+    assert Standings(store).standing(ran, project, now) == found
+    for key, each in found.items():
+        assert cell_data(standings.whole(key, project, now)) == cell_data(each.cell)
+    return {key.fault: each.cell.valid for key, each in found.items()}
 
 
 def test_what_did_not_change_is_not_read_again(store: Store) -> None:
@@ -64,6 +71,29 @@ def test_what_did_not_change_is_not_read_again(store: Store) -> None:
         again = standings.cells(cells_of(store), None, NOW + 60)
     assert (first, second) == ([["etcd-latency", "network-dns"]], [])
     assert one[DNS] is again[DNS]
+
+
+def test_what_was_written_down_is_read_by_the_next_process_and_its_runs_are_not(store: Store) -> None:
+    Standings(store).refresh(NOW, lambda: False)
+    with asked(store) as found:
+        read = Standings(store).standing(cells_of(store), None, NOW)
+    assert found == []
+    assert (read[DNS].cell.valid, read[DNS].cell.low, read[DNS].window) == (2, 0.0, (START + 60, START + 121))
+
+
+def test_what_another_formula_came_to_is_computed_again(store: Store) -> None:
+    Standings(store).refresh(NOW, lambda: False)
+    with writing(store.engine) as connection:
+        connection.execute(update(table).values(formula="1.1"))
+    with asked(store) as found:
+        Standings(store).cells(cells_of(store), None, NOW)
+    assert found == [["etcd-latency", "network-dns"]]
+
+
+def test_a_server_that_ends_stops_computing(store: Store) -> None:
+    Standings(store).refresh(NOW, lambda: True)
+    with store.engine.connect() as connection:
+        assert connection.execute(select(table)).all() == []
 
 
 def test_what_another_process_stores_is_seen_at_once_and_only_that_cell_is_read(store: Store, url: str) -> None:
