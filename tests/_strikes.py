@@ -172,7 +172,7 @@ def _process(case: Case, place: Path, net: Network) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="at-", dir=place.parent) as own:
         program = [part.format(place=own) for part in case.process]
         argv = ["ip", "netns", "exec", net.client.namespace, *program]
-        with subprocess.Popen(argv, process_group=0, stderr=subprocess.DEVNULL) as victim:
+        with subprocess.Popen(argv, process_group=0, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as victim:
             try:
                 _answering(case.port, net)
                 yield
