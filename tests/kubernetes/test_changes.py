@@ -51,6 +51,22 @@ class Crossed:
         return here().patch(path, change, content)
 
 
+class Counted:
+    """The API, with a count of the looks at an object."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        """Return an object."""
+        self.looks += 1
+        return here().find(path)
+
+    def patch(self, path: str, change: Mapping[str, Any], content: str) -> dict[str, Any]:
+        """Merge a change into an object."""
+        return here().patch(path, change, content)
+
+
 def state(change: Change) -> tuple[str, str, str]:
     """Return how it stands with the field, the mark, and the change as a whole."""
     item = here().get(PATH)
@@ -65,6 +81,17 @@ def test_it_is_made_and_taken_back_any_number_of_times(change: Change) -> None:
     for _ in range(2):
         changes.revert(here(), change)
         assert state(change) == ("no", "", "not found")
+
+
+def test_moment_of_its_end_takes_one_look(change: Change) -> None:
+    """Guardians ask for it again and again, and two looks may be at two states."""
+    counted = Counted()
+    assert changes.ends(counted, change) is None
+    changes.apply(here(), change)
+    assert abs((changes.ends(counted, change) or 0) - clock() - change.seconds) < 30
+    changes.revert(here(), change)
+    assert changes.ends(counted, change) is None
+    assert counted.looks == 3
 
 
 def test_who_writes_something_else_in_between_is_not_overwritten_and_does_not_stop_it(change: Change) -> None:
