@@ -119,6 +119,19 @@ def test_autoscaler_is_not_fought(nothing_left: None) -> None:
         here().delete(f"{SCALERS}/pooled")
 
 
+def test_as_many_as_its_pods_are_counted(kube: Kube, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All Deployments of payment are three, and have seven pods."""
+    document = yaml.safe_load(kube.configuration.read_text())
+    (environment,) = document["environments"].values()
+    environment.setdefault("guardrails", {})["max_targets"] = 6
+    own = tmp_path / "chaosctl.yaml"
+    own.write_text(yaml.safe_dump(document))
+    monkeypatch.setenv("CHAOSCTL_CONFIG", str(own))
+    with pytest.raises(Refused, match=r"7 pods are more than environment .* allows \(6\)"):
+        plan(DeploymentScale, {"to": 0, "namespace": "payment", "duration": "60s"})
+    assert len(plan(DeploymentScale, {"to": 1, "namespace": "payment", "duration": "60s"}).selected.targets) == 3
+
+
 @pytest.mark.parametrize(
     ("whom", "error", "told"),
     [

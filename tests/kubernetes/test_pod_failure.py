@@ -8,11 +8,12 @@ import pytest
 
 from actions.pod_failure import PodFailure
 from runner.errors import Inconclusive, Residue
+from runner.lifecycle import Injection
 from runner.plan import plan
 from tests._cli import chaosctl
 from tests._inject import injected
-from tests._kubernetes import PAYMENT, here, left, pod, running, until
-from tests.kubernetes._guarded import account, killed, recovered
+from tests._kubernetes import PAYMENT, here, left, pod, ready, running, until
+from tests.kubernetes._guarded import DEPLOYMENTS, account, killed, recovered
 
 IMAGE = "chaosctl.lab/payment:lab"
 LINE = "inject", "pod-failure", "--namespace=payment", "--selector=app=payment-pooled", "--replicas=1"
@@ -65,6 +66,43 @@ def test_all_replicas_have_one_pair_of_guardians(nothing_left: None) -> None:
     made.stop.set()
     made.finish()
     assert made.healed
+
+
+@pytest.mark.parametrize(("replicas", "takes"), [("all", True), ("1", False)])
+def test_pod_that_comes_meanwhile_takes_it_where_all_were_meant(kube: Any, replicas: str, takes: bool) -> None:
+    """Where one was meant it is left alone, though the one that has the fault does not run."""
+    deployment = f"{DEPLOYMENTS}/payment-pooled"
+    whom = {"namespace": "payment", "selector": "app=payment-pooled", "replicas": replicas}
+    made = injected("pod-failure", **whom, duration="300s")
+    before = names()
+    here().patch(deployment, {"spec": {"replicas": 3}})
+    try:
+        [newcomer] = until("another pod", lambda: names() - before)
+        if takes:
+            until("its failure", lambda: any(newcomer in note and "took it" in note for note in notes(made)), 180)
+        else:
+            until("that it runs", lambda: ready(here().find(f"{PAYMENT}/{newcomer}")))
+    finally:
+        made.stop.set()
+        made.finish()
+        here().patch(deployment, {"spec": {"replicas": 2}})
+    had = {target["target"].rpartition("/")[2] for target in made.account()["targets"]}
+    assert (newcomer in had) == takes
+    assert notes(made)[-1] == f"In the end {3 if takes else 1} of 3 pods of payment/payment-pooled had it."
+    assert made.healed
+    assert until("nothing of ours", lambda: not left())
+    assert images() == {IMAGE}
+
+
+def names() -> set[str]:
+    """Return the pods that are there, ready or not."""
+    return {each["metadata"]["name"] for each in here().items(PAYMENT, None, labelSelector="app=payment-pooled").items}
+
+
+def notes(made: Injection) -> list[str]:
+    """Return what was noted so far."""
+    found: list[str] = made.account()["notes"]
+    return found
 
 
 def test_image_that_somebody_else_set_meanwhile_is_left_and_told(kube: Any) -> None:
