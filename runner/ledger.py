@@ -27,6 +27,7 @@ __all__ = [
     "damaged",
     "entries",
     "find",
+    "give_up",
     "locked",
     "new_id",
     "state",
@@ -83,6 +84,32 @@ def close(entry: Entry) -> None:
         from runner import shared_ledger  # noqa: PLC0415
 
         shared_ledger.forget(entry)
+    _close_here(entry)
+
+
+def give_up(entry: Entry) -> None:
+    """Close an entry here without undoing it, because somebody knows that its targets are gone for good.
+
+    Raises Residue where one of them answers and still has something of it.
+    """
+    with locked(entry.id):
+        left = [site.target for site in entry.sites if _answers_with(site)]
+        if left:
+            raise Residue(
+                f"{left[0]} is not gone: something of fault {entry.id} ({entry.fault}) is there.",
+                f"chaosctl recover {entry.id}",
+            )
+        _close_here(entry)
+
+
+def _answers_with(site: Site) -> bool:
+    try:
+        return state(site) is not State.ABSENT
+    except ChaosctlError:
+        return False  # it is said to be gone, and so it does not answer
+
+
+def _close_here(entry: Entry) -> None:
     try:
         write(replace(entry, closed=clock()))
     except Missing as error:

@@ -18,9 +18,10 @@ __all__ = ["command"]
 @click.argument("fault_id", metavar="[ID]", default="")
 @click.option("--all", "everything", is_flag=True, help="Undo what is your own, and what was left behind.")
 @click.option("--everyone", is_flag=True, help="Undo all that `chaosctl faults` lists, also of runs that go on.")
+@click.option("--gone", is_flag=True, help="Its targets are gone for good, and nothing answers there: forget ID.")
 @env_option
 @output_option
-def command(fault_id: str, everything: bool, everyone: bool, environment: str, output: str) -> None:
+def command(fault_id: str, everything: bool, everyone: bool, gone: bool, environment: str, output: str) -> None:
     """Undo the fault ID, or several; can be repeated.
 
     Waits for commands of a killed runner that are still in flight. Exit code 6: something could not be undone.
@@ -30,6 +31,9 @@ def command(fault_id: str, everything: bool, everyone: bool, environment: str, o
             "It was not said what to undo.",
             "`chaosctl recover ID`, or --all for what is your own or was left behind, or --everyone for all there is.",
         )
+    if gone:
+        _forget(fault_id, output)
+        return
     undone, failures = [], []
     with Hold():
         found = _of(fault_id, environment) if fault_id else residue.everything(environment)
@@ -43,7 +47,24 @@ def command(fault_id: str, everything: bool, everyone: bool, environment: str, o
     failures += [] if fault_id else [error.message for error in ledger.damaged()]
     _say(undone, spared, failures, output)
     if failures:
-        raise Residue(" ".join(failures), "Mend what stands in the way, then: chaosctl recover --all")
+        raise Residue(
+            " ".join(failures),
+            "Mend what stands in the way, then: chaosctl recover --all. "
+            "Where a target is gone for good, as a cluster that was deleted: chaosctl recover ID --gone",
+        )
+
+
+def _forget(fault_id: str, output: str) -> None:
+    """Close the entry of a fault whose targets nobody will ever reach again; raises Residue where one answers."""
+    if not fault_id:
+        raise UsageError("--gone forgets one fault, and none was named.", "chaosctl recover ID --gone")
+    entry = ledger.find(fault_id)
+    ledger.give_up(entry)
+    where = ", ".join(site.target for site in entry.sites)
+    if output == "json":
+        click.echo(json.dumps({"forgotten": [entry.id], "targets": [site.target for site in entry.sites]}))
+    else:
+        click.echo(f"Forgotten: {entry.id}. Nobody could look at {where}: that it is gone is your word.")
 
 
 def _of(fault_id: str, environment: str) -> tuple[ledger.Entry, ...]:

@@ -204,3 +204,28 @@ def test_command_that_keeps_the_lock_for_ever_is_residue_with_its_name(
     os.kill(orphan.pid, signal.SIGKILL)
     orphan.wait()
     assert say("recover", "aa22").code == 0
+
+
+def test_fault_whose_target_is_gone_for_good_can_be_forgotten(at: Netns, say: Speaker) -> None:
+    made = planned(at, "aa22")
+    away = replace(made.sites[0], target="ssh:root@127.0.0.1:1")
+    ledger.write(replace(made, sites=(away,)))
+    said = say("recover", "aa22")
+    assert said.code == 6
+    assert "chaosctl recover ID --gone" in said.err
+    assert [entry.id for entry in ledger.entries()] == ["aa22"]
+    said = say("recover", "aa22", "--gone")
+    assert (said.code, said.out[:15]) == (0, "Forgotten: aa22")
+    assert "ssh:root@127.0.0.1:1" in said.out
+    assert ledger.entries() == ()
+    assert say("recover", "aa22").out == "Nothing to undo.\n"
+
+
+def test_target_that_answers_with_the_fault_is_not_forgotten(at: Netns, say: Speaker) -> None:
+    ledger.write(armed(at, "aa22"))
+    said = say("recover", "aa22", "--gone")
+    assert (said.code, said.out) == (6, "")
+    assert f"{at.name} is not gone: something of fault aa22" in said.err
+    assert [entry.id for entry in ledger.entries()] == ["aa22"]
+    assert say("recover", "--all", "--gone").code == 2
+    assert say("recover", "aa22").code == 0
