@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from reports.cells import WINDOW, Key
+from reports.connect import reaching
 from reports.exports.openmetrics import CONTENT_TYPE, Verdicts, openmetrics
-from reports.pending import settled
 from reports.queries import CellKey, cells_of
 from reports.services import Declared, fleet
 from reports.standings import Standing, Standings
@@ -82,10 +82,10 @@ class Metrics:
         return [self._counted[service] for service in versions]
 
     def _count(self, service: str, versions: tuple[Any, ...], now: float) -> _Counted:
-        """Count the runs of one service, or those of none, that are in the window."""
+        """Count the runs of one service, or those of none, that are in the window; cells_of() saw to what waited."""
         columns = results.c.run, results.c.environment, results.c.verdict, results.c.started
         query = select(*columns).distinct().where(results.c.service == service, results.c.kind == "experiment")
-        with settled(self._store, service) as connection:
+        with reaching(self._store.place), self._store.engine.connect() as connection:
             rows = connection.execute(query.where(results.c.started >= now - WINDOW)).all()
         turns = [row.started if row.started > now else row.started + WINDOW for row in rows]
         runs = Counter((row.environment, service, row.verdict) for row in rows if row.started <= now)

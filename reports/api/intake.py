@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from reports.api.problems import FieldError, Problem, invalid
 from reports.packing import Packed, Unjudged, hold, pack
-from reports.record import Record
+from reports.record import AS_WRITTEN, Record
 from reports.verdict import judge
 
 __all__ = ["held", "ordinary", "packed", "received"]
@@ -38,11 +38,11 @@ def held(content: bytes, project: str) -> Unjudged:
 
     One that is out of the ordinary is judged already, to see that it can be.
     """
-    record = _record(content)
+    record = _record(content, AS_WRITTEN)
     if ordinary(record) and b"\\u0000" not in content:
         _check(record)
     else:
-        received(record, project)
+        packed(content, project)
     return hold(record, content, project)
 
 
@@ -80,9 +80,9 @@ def _numbers(record: Record) -> Iterator[float]:
         yield from (record.events.start, *(math.hypot(*column) for column in columns))
 
 
-def _record(content: bytes) -> Record:
+def _record(content: bytes, context: Any = None) -> Record:
     try:
-        record = Record.model_validate_json(content)
+        record = Record.model_validate_json(content, context=context)
     except ValidationError as error:
         raise _told(content, error) from error
     if b"NaN" in content or b"Infinity" in content:

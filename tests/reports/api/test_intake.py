@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from reports.api.intake import held, ordinary
+from reports.api.intake import held, ordinary, packed
 from reports.api.problems import Problem
+from reports.packing import pack_held, unpack
 from reports.record import Record
 from reports.verdict import judge
 from tests.reports._records import bad_at, events, fault, random_record, record, seeded, series, target
@@ -97,3 +98,11 @@ def test_a_text_that_no_column_takes_is_refused_as_when_it_comes_alone() -> None
     nul = record(experiment=record().experiment.model_copy(update={"title": "a\0b"}))
     with pytest.raises(Problem, match="may not hold the character NUL"):
         held(nul.canonical(), "")
+
+
+def test_columns_are_taken_as_they_are_written_and_rounded_when_they_are_judged() -> None:
+    fine = record().canonical().replace(b'"offsets":[0.0,1.0,', b'"offsets":[0.0004,1.0006,', 1)
+    taken = held(fine, "blue")
+    kept = pack_held(taken.run, taken.address, taken.body, "blue")
+    assert kept == packed(fine, "blue")
+    assert unpack(kept.run, kept.address, kept.body).series[0].offsets[:2] == (0.0, 1.001)
