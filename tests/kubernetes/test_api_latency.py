@@ -19,7 +19,9 @@ from tests._https import ask, dial
 from tests._inject import healed, injected
 from tests._kube import Kube
 from tests._kubernetes import PAYMENT, here, left, pod, ready, until
+from tests.e2e.conftest import EXPERIMENTS, chaos_run
 from tests.kubernetes._guarded import elsewhere, killed, recovered
+from tests.kubernetes.test_experiments import proven, too_slow
 
 LINE = "inject", "api-latency", "--namespace=ledger", "--selector=app=payment-ledger", "--replicas=all"
 LONG = {"latency": "1200ms", "percentile": 50, "duration": "300s"}
@@ -160,3 +162,14 @@ def test_every_request_is_late_where_the_nodes_have_netem_and_else_it_is_refused
             assert "--percentile=99" in error.fix  # noqa: PT017
         else:
             assert healed(made).healed
+
+
+def test_payments_go_on_while_the_api_server_is_slow_for_them(nothing_left: None) -> None:
+    """Proven by requests of our own from the service's own network; nobody else is slowed."""
+    done = chaos_run(EXPERIMENTS / "api-latency.yaml", 280.0, latency="300ms", percentile="90", lasting="35s")
+    [target] = proven(done) if done.code in (0, 1) else too_slow(done)
+    assert "/ledger/payment-ledger-" in target["target"]
+    assert target["hits"] > 0
+    [achieved] = [look for look in target["looks"] if "achieved" in look["evidence"]]
+    assert achieved["evidence"]["requests"]["p99"] > 0.2, achieved["detail"]
+    assert achieved["evidence"]["server"].startswith("https://10.96.0.1:")

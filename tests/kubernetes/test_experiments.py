@@ -66,7 +66,7 @@ def test_payments_need_the_name() -> None:
 def test_payments_go_on_while_the_api_servers_etcd_is_slow() -> None:
     """Proven by a writer of our own in the network of the control plane, and by the API server's own histogram."""
     done = chaos_run(EXPERIMENTS / "etcd-latency.yaml", _PATIENCE, latency="300ms", percentile="90", lasting="35s")
-    [target] = proven(done) if done.code in (0, 1) else _too_slow(done)
+    [target] = proven(done) if done.code in (0, 1) else too_slow(done)
     assert target["target"].endswith("/control-plane")
     assert target["hits"] > 0
     [achieved] = [look for look in target["looks"] if "achieved" in look["evidence"]]
@@ -76,18 +76,7 @@ def test_payments_go_on_while_the_api_servers_etcd_is_slow() -> None:
     assert achieved["evidence"]["leader_stayed"]
 
 
-def test_payments_go_on_while_the_api_server_is_slow_for_them() -> None:
-    """Proven by requests of our own from the service's own network; nobody else is slowed."""
-    done = chaos_run(EXPERIMENTS / "api-latency.yaml", _PATIENCE, latency="300ms", percentile="90", lasting="35s")
-    [target] = proven(done) if done.code in (0, 1) else _too_slow(done)
-    assert "/ledger/payment-ledger-" in target["target"]
-    assert target["hits"] > 0
-    [achieved] = [look for look in target["looks"] if "achieved" in look["evidence"]]
-    assert achieved["evidence"]["requests"]["p99"] > 0.2, achieved["detail"]
-    assert achieved["evidence"]["server"].startswith("https://10.96.0.1:")
-
-
-def _too_slow(done: Done) -> list[dict[str, Any]]:
+def too_slow(done: Done) -> list[dict[str, Any]]:
     """Return the target of a run that met all of the fault but not its figure: so it is where processors are short."""
     [target] = done.record["faults"][0]["targets"]
     assert done.code == 3, done.out + done.err
