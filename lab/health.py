@@ -75,10 +75,13 @@ def has_traffic(lab: Lab, _number: int) -> str:
 
 
 def payments(prometheus: str, window: float) -> str:
-    """Ask that Prometheus whether the successful payments of all services become more.
+    """Ask that Prometheus whether the successful payments of all services become more, and no others do.
 
-    An experiment measures how often they are scraped, for which it takes three scrapes.
+    An experiment measures how often they are scraped, for which it takes three scrapes, and begins with what the last
+    window shows: payments that failed while the lab started would be its baseline.
     """
+    if failing := query(prometheus, f'rate(payment_requests_total{{code!="200"}}[{window:.0f}s]) > 0'):
+        return f"payments fail at {', '.join(sorted({series['metric']['job'] for series in failing}))}"
     good = 'payment_requests_total{code="200"}'
     rates = query(prometheus, f"rate({good}[{window:.0f}s]) > 0 and count_over_time({good}[1m]) >= 3")
     rising = {series["metric"]["job"] for series in rates}

@@ -66,8 +66,26 @@ def test_a_service_without_customers_is_named(shared_lab: Lab) -> None:
     _await_traffic(shared_lab, "")
 
 
+def test_a_service_whose_payments_fail_is_named_until_its_window_is_good(shared_lab: Lab) -> None:
+    """An experiment that began then would have it for its baseline."""
+    [redis, *_] = inhabitants(namespaces([shared_lab.namespace("redis-cluster")]).values())
+    os.kill(redis, signal.SIGSTOP)
+    try:
+        deadline = time.monotonic() + 60
+        while not (found := _traffic(shared_lab)).startswith("payments fail at payment-api"):
+            assert time.monotonic() < deadline, found
+            time.sleep(0.2)
+    finally:
+        os.kill(redis, signal.SIGCONT)
+    _await_traffic(shared_lab, "")
+
+
+def _traffic(lab: Lab) -> str:
+    return health.trouble(health.has_traffic, lab, TRAFFIC)
+
+
 def _await_traffic(lab: Lab, trouble: str) -> None:
     deadline = time.monotonic() + 60
-    while (found := health.trouble(health.has_traffic, lab, TRAFFIC)) != trouble:
+    while (found := _traffic(lab)) != trouble:
         assert time.monotonic() < deadline, found
         time.sleep(0.2)
