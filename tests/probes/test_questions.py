@@ -38,3 +38,10 @@ def test_addresses_of_the_kind_that_was_asked_for_are_counted(net: Network, tran
     [(_, answer)] = ask_all(net.client, [Question(NAME, SERVER_V4, transport, "AAAA")])
     assert (answer.outcome, answer.addresses) == ("NOERROR", 1)
     assert 0 < answer.seconds < 2
+
+
+def test_query_that_is_dropped_leaves_nothing_that_keeps_the_namespace(net: Network) -> None:
+    net.run("nft", DROPPED.replace("ip6 daddr %s", "tcp dport 53 tcp flags & psh == psh"))
+    [(_, answer)] = ask_all(net.client, [Question(NAME, SERVER_V4, "tcp")], 0.5)
+    assert answer.outcome == "timeout"
+    assert net.run("ss", "-Htan", "dport = :53") == ""
