@@ -9,6 +9,10 @@ from urllib.parse import urlencode
 
 from kubernetes.stream.ws_client import WSClient
 
+from lab import health
+from lab.kubernetes import checks
+from lab.kubernetes.names import CONTROL_PLANE, NODES
+from lab.plan import Lab
 from runner.cluster import Cluster, cluster
 from runner.config import current
 from runner.errors import ChaosctlError
@@ -122,6 +126,14 @@ def settle() -> None:
     for name in _doubled():
         here().delete(f"{PAYMENT}/{name}", gracePeriodSeconds=0)
     until("replicas in all zones", lambda: not (_ailing() or _doubled()), 60)
+
+
+def settle_payments(lab: Lab) -> None:
+    """Wait until no payment has failed for a window: an experiment would have it for its baseline."""
+    end = time.monotonic() + 90
+    while trouble := health.trouble(checks.has_traffic, lab, NODES[CONTROL_PLANE]):
+        assert time.monotonic() < end, trouble
+        time.sleep(0.5)
 
 
 def _ailing() -> list[str]:

@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING
 import hypothesis
 import pytest
 
-from lab import health
-from lab.kubernetes import checks
-from lab.kubernetes.names import CONTROL_PLANE, NODES
 from runner import ledger, tables
 from runner.errors import Unreachable
 from runner.targets import Target
 from runner.targets.netns import Netns, reach
 from tests._cli import Speaker
 from tests._kube import Kube, cluster
-from tests._kubernetes import settle, until
+from tests._kubernetes import settle, settle_payments
 from tests._network import OURS, Network, network
 from tests._table import listed
 
@@ -102,8 +99,7 @@ def kube(kube_session: Kube, state: Path, monkeypatch: pytest.MonkeyPatch) -> Ku
     for name, value in kube_session.choice.items():
         monkeypatch.setenv(name, value)
     settle()
-    told = kube_session.lab, NODES[CONTROL_PLANE]
-    until("payments that succeed", lambda: not health.trouble(checks.has_traffic, *told))
+    settle_payments(kube_session.lab)
     return kube_session
 
 
