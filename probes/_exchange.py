@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
+from probes._sockets import reset_when_closed
 from runner.errors import Inconclusive, Missing
 from runner.model import PROBE_ECHO_ID, PROBE_PORTS, clock
 from runner.targets import Target
@@ -152,7 +153,7 @@ class _Connections(_Talk):
     def _opened(self, at: Target, ports: Iterator[int]) -> socket.socket:
         made = at.socket(self.way.family, socket.SOCK_STREAM)
         made.setblocking(False)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_when_closed(made)
         _bind(made, ports, at)
         return made
 

@@ -57,19 +57,8 @@ class Channel:
     @classmethod
     async def open(cls, at: Target, url: str, secured: ssl.SSLContext | None, patience: float) -> "Channel":
         """Connect from the target's own network, from a port that is known to be a probe's; raises Unreachable."""
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 2379
-        try:
-            async with asyncio.timeout(patience):
-                connection = await connected(at, host, port)
-                name = host if secured else None
-                streams = await asyncio.open_connection(sock=connection, ssl=secured, server_hostname=name)
-        except (OSError, TimeoutError) as error:
-            raise Unreachable(
-                f"{url} cannot be reached from {at.name}: {str(error) or 'no answer'}.",
-                "See that it runs, and that its address, and for https the certificates, are right.",
-            ) from error
-        return cls(url, *streams)
+        fix = "See that it runs, and that its address, and for https the certificates, are right."
+        return cls(url, *await connected(at, url, 2379, secured, patience, fix))
 
     async def call(self, method: str, message: bytes) -> bytes:
         """Make a unary call such as `/etcdserverpb.KV/Put` and return the answer's message; raises Unreachable."""

@@ -31,20 +31,11 @@ class Kept:
     @classmethod
     async def open(cls, at: Target, url: str, patience: float) -> "Kept":
         """Connect from the target's own network, from a port that is known to be a probe's; raises Unreachable."""
-        parts = urlsplit(url)
-        host, secured = parts.hostname or "", ssl.create_default_context()
+        secured = ssl.create_default_context()
         secured.check_hostname, secured.verify_mode = False, ssl.CERT_NONE
         secured.set_alpn_protocols(["http/1.1"])
-        try:
-            async with asyncio.timeout(patience):
-                connection = await connected(at, host, parts.port or 443)
-                streams = await asyncio.open_connection(sock=connection, ssl=secured, server_hostname=host)
-        except (OSError, TimeoutError) as error:
-            raise Unreachable(
-                f"{url} cannot be reached from {at.name}: {str(error) or 'no answer'}.",
-                "See that the API server is there, and that no policy keeps the target from it.",
-            ) from error
-        return cls(url, *streams)
+        fix = "See that the API server is there, and that no policy keeps the target from it."
+        return cls(url, *await connected(at, url, 443, secured, patience, fix))
 
     async def get(self, path: str) -> int:
         """Return the status of the answer; raises Unreachable."""

@@ -5,7 +5,6 @@ import ipaddress
 import os
 import select
 import socket
-import struct
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import dns.query
 import dns.rcode
 import dns.rdatatype
 
+from probes._sockets import reset_when_closed
 from runner.model import DNS_PROBE_ID, clock
 from runner.targets import Target
 
@@ -136,7 +136,7 @@ class _Stream(_Talk):
     def _begin(self) -> None:
         # Closed, it is over at once: a fault that drops its query would have the kernel repeat it for minutes, and keep
         # the network namespace of a pod that is long gone.
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset_when_closed(self.socket)
         self.waits_for = select.POLLOUT
         with suppress(BlockingIOError):
             self.socket.connect((self.question.server, 53))

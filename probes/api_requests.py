@@ -5,10 +5,10 @@ again where the server closes it. Nobody logs in: an answer that this is not all
 """
 
 import asyncio
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 
+from probes._asking import Asking
+from probes._connecting import first
 from probes._http import Kept
 from probes._shown import Shown
 from runner.errors import ChaosctlError, Unreachable
@@ -33,36 +33,19 @@ def watch(at: Target, servers: Sequence[str], latency: float, share: float) -> "
     return Asker(at, servers, latency, share)
 
 
-class Asker:
-    """See runner.fault.Watcher; what asks is a thread with an event loop of its own."""
+class Asker(Asking):
+    """See runner.fault.Watcher."""
 
     def __init__(self, at: Target, servers: Sequence[str], latency: float, share: float) -> None:
+        rate = min(_FASTEST_RATE, max(_SLOWEST_RATE, 10 / latency))
+        shown = Shown("request", "The API server", latency, share, 0.0, self._assert_alive)
+        super().__init__("API requests", rate, shown)
         self._at, self._servers = at, servers
-        self._rate = min(_FASTEST_RATE, max(_SLOWEST_RATE, 10 / latency))
         # A handshake that begins in a window waits for its end and for TCP's own timer, which doubles.
         self._reconnecting = _PATIENCE + 8 * latency
-        self._shown = Shown("request", "The API server", latency, share, 0.0, self._assert_alive)
         self._url = ""
         self._kept: Kept | None = None
         self._failed, self._lost = 0, ""
-        self._stop = threading.Event()
-        self._ready: Future[None] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True, name="API requests")
-
-    def open(self) -> None:
-        """Connect and begin to ask; raises Unreachable."""
-        self._thread.start()
-        self._ready.result()
-
-    def close(self) -> None:
-        """End."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def measured(self, since: float, until: float) -> Sequence[float]:
-        """Return how long requests took that began between two moments."""
-        return self._shown.requests.between(since, until)
 
     def look(self, before: Look | None) -> Look:
         """Return what requests that begin now see."""
@@ -81,32 +64,18 @@ class Asker:
 
     async def _live(self) -> None:
         try:
-            self._kept = await self._first()
+            self._kept = await first(self._servers, self._opened, Unreachable("No address of an API server is known."))
         except ChaosctlError as error:
             self._ready.set_exception(error)
             return
         self._connecting = asyncio.Lock()
         self._ready.set_result(None)
-        tasks: set[asyncio.Task[None]] = set()
-        begun, number = clock(), 0
-        while not self._stop.is_set():
-            number += 1
-            tasks.add(task := asyncio.create_task(self._request()))
-            task.add_done_callback(tasks.discard)
-            await asyncio.sleep(max(0.0, begun + number / self._rate - clock()))
+        await self._ask(lambda _: [self._request()])
         self._kept.close()
 
-    async def _first(self) -> Kept:
-        """Return a connection to the first server that can be had."""
-        failed = Unreachable("No address of an API server is known.")
-        for url in self._servers:
-            try:
-                self._url, made = url, await Kept.open(self._at, url, _PATIENCE)
-            except Unreachable as error:
-                failed = error
-            else:
-                return made
-        raise failed
+    async def _opened(self, url: str) -> Kept:
+        self._url = url
+        return await Kept.open(self._at, url, _PATIENCE)
 
     async def _request(self) -> None:
         requests, answered = self._shown.requests, False

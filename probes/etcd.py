@@ -7,13 +7,13 @@ connection; every tenth request is a quorum read. The key has a lease, so that i
 import asyncio
 import secrets
 import ssl
-import threading
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
+from probes._asking import Asking
+from probes._connecting import first
 from probes._grpc import Channel, bytes_field, fields, number_field
 from probes._latencies import Latencies, told
 from probes._shown import Shown, figures
@@ -39,8 +39,8 @@ def watch(
     return Writer(at, endpoints, latency, share, jitter, files)
 
 
-class Writer:
-    """See runner.fault.Watcher; the writer is a thread with an event loop of its own."""
+class Writer(Asking):
+    """See runner.fault.Watcher; at its end the key is removed."""
 
     def __init__(
         self,
@@ -51,31 +51,13 @@ class Writer:
         jitter: float,
         files: Mapping[str, str],
     ) -> None:
+        rate = min(_FASTEST_RATE, max(_SLOWEST_RATE, 20 / latency))
+        super().__init__("etcd writer", rate, Shown("write", "etcd", latency, share, jitter, self._assert_alive))
         self._at, self._endpoints, self._files = at, endpoints, files
-        self._rate = min(_FASTEST_RATE, max(_SLOWEST_RATE, 20 / latency))
-        self._shown = Shown("write", "etcd", latency, share, jitter, self._assert_alive)
         self._reads = Latencies()
         self._key = f"/chaosctl/probe/{secrets.token_hex(4)}".encode()
         self._about: Mapping[str, Any] = {}
         self._lost = ""
-        self._stop = threading.Event()
-        self._ready: Future[None] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True, name="etcd writer")
-
-    def open(self) -> None:
-        """Connect and begin to write; raises Unreachable."""
-        self._thread.start()
-        self._ready.result()
-
-    def close(self) -> None:
-        """End, and remove the key."""
-        self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join()
-
-    def measured(self, since: float, until: float) -> Sequence[float]:
-        """Return how long writes took that began between two moments."""
-        return self._shown.requests.between(since, until)
 
     def look(self, before: Look | None) -> Look:
         """Return what writes that begin now see."""
@@ -108,7 +90,8 @@ class Writer:
     async def _live(self) -> None:
         try:
             self._loop = asyncio.get_running_loop()
-            self._channel = await self._connected()
+            none = Unreachable("No endpoint of etcd is known.", "Name one: --endpoint=http://127.0.0.1:2379")
+            self._channel = await first(self._endpoints, self._opened, none)
             about = await _about(self._channel)
             self._about = {**about, "answering": await self._answering(about), "quorum": True}
             lease = await self._leased()
@@ -130,15 +113,8 @@ class Writer:
         finally:
             await self._channel.close()
 
-    async def _connected(self) -> Channel:
-        """Return a connection to the first endpoint that can be had."""
-        failed = Unreachable("No endpoint of etcd is known.", "Name one: --endpoint=http://127.0.0.1:2379")
-        for endpoint in self._endpoints:
-            try:
-                return await Channel.open(self._at, endpoint, self._secured(endpoint), _PATIENCE)
-            except Unreachable as error:
-                failed = error
-        raise failed
+    async def _opened(self, endpoint: str) -> Channel:
+        return await Channel.open(self._at, endpoint, self._secured(endpoint), _PATIENCE)
 
     def _secured(self, endpoint: str) -> ssl.SSLContext | None:
         if not endpoint.startswith("https"):
@@ -172,18 +148,16 @@ class Writer:
         return next(value for number, value in fields(answer) if number == 2 and isinstance(value, int))
 
     async def _write(self, lease: int) -> None:
-        tasks: set[asyncio.Task[None]] = set()
-        begun, number, kept = clock(), 0, clock()
-        while not self._stop.is_set():
-            number += 1
-            doing = [self._request(number, lease)]
+        kept = clock()
+
+        def due(number: int) -> Iterator[Coroutine[Any, Any, None]]:
+            nonlocal kept
+            yield self._request(number, lease)
             if clock() > kept + _KEEP_EVERY:
                 kept = clock()
-                doing.append(self._keep(lease))
-            for task in map(asyncio.create_task, doing):
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-            await asyncio.sleep(max(0.0, begun + number / self._rate - clock()))
+                yield self._keep(lease)
+
+        await self._ask(due)
 
     async def _keep(self, lease: int) -> None:
         """Let the lease go on: a stream of one message each way."""
