@@ -5,20 +5,23 @@ What is held back stays in its sender's queue, and the next request pushes all o
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from actions import _nft
+from actions import _diversion, _nft, _tc
 from actions._diversion import Diversion
 from actions._windows import Windows
 from runner import tables
 from runner.errors import Missing, UsageError
-from runner.fault import Stage
+from runner.fault import Stage, Try
 from runner.model import OWN_PRIORITY, PROBE_PORTS, Command, Steps, clock, format_duration
 
-__all__ = ["OWN", "Stalls", "delayed", "lasts", "pulse", "refuse", "told"]
+__all__ = ["EVERY", "OWN", "Stalls", "delayed", "lasts", "patience", "pulse", "refuse", "told", "tries"]
 
 OWN = f"meta priority 0:{OWN_PRIORITY:x}"
 """The match of what chaosctl itself says to a cluster, which is never held back."""
+
+EVERY = "Engine: netem, as always without a percentile. All requests are late, and new connections too."
+"""What is noted where there are no windows."""
 
 _ENOUGH = 0.001
 
@@ -89,6 +92,19 @@ def delayed(made: Diversion, fault_id: str, seconds: float, notes: Iterable[str]
         if not made.windows:
             missing.fix += " Or ask for a percentile, which windows make without netem: --percentile=99."
         raise
+
+
+def tries() -> tuple[Try, ...]:
+    """Return what shows whether a kernel can delay every request."""
+    return tuple(replace(each, only="without --percentile") for each in _diversion.tries(_tc.delay(0.001)))
+
+
+def patience(windows: Windows | None, latency: float) -> float:
+    """Return how long a look waits for a slow request.
+
+    A first window may be over before anybody can look: the cluster's own ledger waits for it too.
+    """
+    return 10.0 + 3 * latency + (windows.shortest_period if windows else 0.0)
 
 
 def lasts(windows: Windows | None, seconds: float) -> float:

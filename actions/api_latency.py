@@ -8,13 +8,13 @@ the kernel removes the set elements that its rules need. What chaosctl itself as
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 from urllib.parse import urlsplit
 
 from actions import _stalls, _tc
 from actions._api_servers import Server, endpoints, in_cluster, services
-from actions._diversion import Diversion, leads, tries
+from actions._diversion import Diversion, leads
 from actions._stalls import OWN, Stalls
 from actions._traffic import Traffic
 from actions._windows import Windows, as_percentile
@@ -77,7 +77,7 @@ class ApiLatency(Fault):
     @classmethod
     def tries(cls) -> tuple[Try, ...]:
         """Return what shows whether a kernel can delay every request."""
-        return tuple(replace(each, only="without --percentile") for each in tries(_tc.delay(0.001)))
+        return _stalls.tries()
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
@@ -110,8 +110,7 @@ class ApiLatency(Fault):
             "latency": self.latency,
             "share": self.percentile / 100,
         }
-        # A first window may be over before anybody can look: the cluster's own ledger waits for it too.
-        patience = 10.0 + 3 * self.latency + (self._windows.shortest_period if self._windows else 0.0)
+        patience = _stalls.patience(self._windows, self.latency)
         return ProbeCall("probes.api_requests:watch", arguments, stays=True, patience=patience)
 
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
@@ -168,7 +167,7 @@ class ApiLatency(Fault):
         if self._windows:
             yield f"Engine: windows. {_stalls.told(self._windows, seconds, 'held back')}"
         else:
-            yield "Engine: netem, as always without a percentile. All requests are late, and new connections too."
+            yield _stalls.EVERY
         where = ", ".join(f"{each.address}:{each.port}" for each in servers)
         yield f"The API server is reached at {where}; what chaosctl itself asks of it is let pass."
         if at.name.startswith("node:"):

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from actions import _stalls, _tc
-from actions._diversion import Diversion, leads, tries
+from actions._diversion import Diversion, leads
 from actions._stalls import Stalls
 from actions._traffic import Traffic, open_window
 from actions._windows import Windows, as_percentile
@@ -70,7 +70,7 @@ class EtcdLatency(Fault):
     @classmethod
     def tries(cls) -> tuple[Try, ...]:
         """Return what shows whether a kernel can delay every request."""
-        return tuple(replace(each, only="without --percentile") for each in tries(_tc.delay(0.001)))
+        return _stalls.tries()
 
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
@@ -176,8 +176,7 @@ class EtcdLatency(Fault):
             "jitter": self.jitter,
             "files": {"ca_file": self.ca_file, "cert_file": self.cert_file, "key_file": self.key_file},
         }
-        # A first window may be over before anybody can look: the cluster's own ledger waits for it too.
-        patience = 10.0 + 3 * self.latency + (self._windows.shortest_period if self._windows else 0.0)
+        patience = _stalls.patience(self._windows, self.latency)
         at_a_node = at.name.startswith("node:")
         watch = "probes.api_server:watch" if at_a_node else "probes.etcd:watch"
         return ProbeCall(watch, arguments, stays=True, patience=patience, here=at_a_node)
@@ -235,7 +234,7 @@ class EtcdLatency(Fault):
 
     def _notes(self, seconds: float) -> Iterator[str]:
         if not self._windows:
-            yield "Engine: netem, as always without a percentile. All requests are late, and new connections too."
+            yield _stalls.EVERY
             return
         how = "delayed by netem" if self._by_netem else "held back"
         yield f"Engine: {_ENGINES[self.engine]}. {_stalls.told(self._windows, seconds, how)}"
