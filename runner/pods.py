@@ -17,12 +17,11 @@ from runner.selection import Pick, Selected, Selection, Share, holds, some, want
 from runner.targets import Target
 from runner.targets.ephemeral import EphemeralTarget
 from runner.targets.node import NodeTarget
-from runner.targets.pod import PodTarget, Whereabouts
+from runner.targets.pod import ENDED, PodTarget, Whereabouts
 
 __all__ = ["Arrivals", "select"]
 
 _CONTROL_PLANE = "node-role.kubernetes.io/control-plane"
-_ENDED = "Succeeded", "Failed"
 _AGAIN = 1.0
 _TRACE = (
     f"An ephemeral container, {US}-ID, stays in the spec of each of these pods until that is made again; it has ended.",
@@ -232,7 +231,7 @@ def _trimmed(item: Mapping[str, Any], label: str, enters: bool) -> _Pod:
     labels = meta.get("labels", {})
     owner = next((found["name"] for found in meta.get("ownerReferences", ())), meta["name"])
     running = any("running" in found.get("state", {}) for found in status.get("containerStatuses", ()))
-    stays = status.get("phase") not in _ENDED and "deletionTimestamp" not in meta
+    stays = status.get("phase") not in ENDED and "deletionTimestamp" not in meta
     return _Pod(
         namespace=meta["namespace"],
         name=meta["name"],

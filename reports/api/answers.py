@@ -17,7 +17,7 @@ from runner.model import clock
 
 __all__ = ["KEPT_SECONDS", "Answer", "Answers", "digest"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 KEPT_SECONDS = 86400.0
 _HEADER = "Idempotency-Key"
 _LONGEST = 255
@@ -67,14 +67,14 @@ class Answers:
             with self._guard:
                 self._busy.discard((token, key))
 
-    def written(self, work: Callable[[Connection], T]) -> T:
+    def written(self, work: Callable[[Connection], _T]) -> _T:
         """Run work in a writing transaction; SQLite has one writer, and to wait for a lock beats asking again."""
         if self._one_writer is None:
             return self._transaction(work)
         with self._one_writer:
             return self._transaction(work)
 
-    def _transaction(self, work: Callable[[Connection], T]) -> T:
+    def _transaction(self, work: Callable[[Connection], _T]) -> _T:
         with reaching(self._store.place), writing(self._store.engine) as connection:
             self._given += 1
             if self._given % _SWEEP_EVERY == 1:

@@ -1,7 +1,7 @@
 """`chaosctl recover`: undo what is in the ledger, and what was left without one."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import click
 
@@ -75,16 +75,15 @@ def _of(fault_id: str, environment: str) -> tuple[ledger.Entry, ...]:
     return found
 
 
-def _say(undone: list[str], spared: Iterable[ledger.Entry], failures: list[str], output: str) -> None:
-    left = list(spared)
+def _say(undone: list[str], spared: Sequence[ledger.Entry], failures: list[str], output: str) -> None:
     if output == "json":
-        click.echo(json.dumps({"undone": undone, "in_use": [entry.id for entry in left], "failures": failures}))
+        click.echo(json.dumps({"undone": undone, "in_use": [entry.id for entry in spared], "failures": failures}))
         return
     if undone:
         click.echo(f"Undone: {', '.join(undone)}. Nothing of it is left.")
     elif not failures:
         click.echo("Nothing to undo.")
-    for entry in left:
+    for entry in spared:
         ends = format_duration(max(0.001, entry.deadline - clock()))
         click.echo(
             f"In use: {entry.id}, by {entry.owner}, as far as can be told from here; it ends by itself in {ends}. "

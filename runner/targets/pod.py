@@ -12,7 +12,10 @@ from runner.remote import nodes
 from runner.remote.connection import Connection
 from runner.remote.target import RemoteTarget, path_of
 
-__all__ = ["PodTarget", "Whereabouts", "reach"]
+__all__ = ["ENDED", "PodTarget", "Whereabouts", "reach"]
+
+ENDED = "Succeeded", "Failed"
+"""The phases of a pod that runs no more."""
 
 
 class Whereabouts(NamedTuple):
@@ -97,7 +100,7 @@ class PodTarget(RemoteTarget):
         found = self.cluster.find(self.path)
         if found is None or found["metadata"]["uid"] != self.seen.uid:
             return True
-        return found["status"].get("phase") in _ENDED or (leaving and "deletionTimestamp" in found["metadata"])
+        return found["status"].get("phase") in ENDED or (leaving and "deletionTimestamp" in found["metadata"])
 
     @property
     def seen(self) -> Whereabouts:
@@ -109,11 +112,10 @@ class PodTarget(RemoteTarget):
 
     def _asked(self) -> Whereabouts:
         found = self.cluster.find(self.path)
-        if found is None or "nodeName" not in found["spec"] or found["status"].get("phase") in _ENDED:
+        if found is None or "nodeName" not in found["spec"] or found["status"].get("phase") in ENDED:
             _SEEN.pop(self.name, None)
             raise Gone(f"{self.name} is not there, or not on a node.", "`kubectl get pods` shows those that are.")
         return Whereabouts(found["metadata"]["uid"], found["spec"]["nodeName"])
 
 
-_ENDED = "Succeeded", "Failed"
 _SEEN: dict[str, Whereabouts] = {}
