@@ -270,15 +270,15 @@ def test_state_directory_that_is_none_is_named(
     tmp_path: Path, namespace: Netns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
-    for attempt in (
-        lambda: ledger.write(planned(namespace, "aa22")),
-        lambda: ledger.locked("aa22").__enter__(),
-        ledger.entries,
-    ):
-        with pytest.raises(Missing, match=r"file/chaosctl/ledger cannot be (written|read): Not a directory"):
-            attempt()
-    monkeypatch.undo()
+    with monkeypatch.context() as here:
+        here.setenv("XDG_STATE_HOME", str(tmp_path / "file"))
+        for attempt in (
+            lambda: ledger.write(planned(namespace, "aa22")),
+            lambda: ledger.locked("aa22").__enter__(),
+            ledger.entries,
+        ):
+            with pytest.raises(Missing, match=r"file/chaosctl/ledger cannot be (written|read): Not a directory"):
+                attempt()
 
 
 def test_entry_says_in_plain_json_what_to_do(state: Path, namespace: Netns) -> None:
