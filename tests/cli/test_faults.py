@@ -33,7 +33,7 @@ def test_live_fault_is_told_with_who_and_how_long(at: Netns, say: Speaker) -> No
     ledger.write(made)
     said = say("faults")
     assert said.code == 0
-    assert "aa22  live    x cannot resolve y for 60s" in said.out
+    assert "aa22  live     x cannot resolve y for 60s" in said.out
     assert re.search(r"by ada@host pid 7; ends by itself in \d+(\.\d)?s", said.out)
     assert "chaosctl recover ID" in said.out
     ledger.undo(made)
@@ -52,6 +52,7 @@ def test_json_has_all_of_it(at: Netns, say: Speaker) -> None:
         "environment": "",
         "owner": "a test",
         "targets": {at.name: "live"},
+        "unseen": {},
     }
     ledger.undo(made)
 
@@ -110,3 +111,30 @@ def test_damaged_ledger_file_is_named_beside_what_can_be_told(at: Netns, state: 
     assert [told["id"] for told in json.loads(said.out)] == ["aa22"]
     assert f"{state}/ledger/bb33.json is damaged" in said.err
     ledger.undo(made)
+
+
+def test_fault_whose_cluster_is_not_known_any_more_is_listed_beside_the_others(
+    at: Netns, say: Speaker, state: Path
+) -> None:
+    """A laboratory that was taken down in the middle of a fault."""
+    live, lost = armed(at, "aa22", 60), planned(at, "bb33")
+    lost = replace(lost, deadline=clock() - 90)
+    ledger.write(live)
+    ledger.write(lost)
+    noted = state / "ledger" / "bb33.json"
+    noted.write_text(noted.read_text().replace(at.name, "node:lab/worker-03"))
+    said = say("faults")
+    assert said.code == 4
+    assert "aa22  live " in said.out
+    assert re.search(
+        r"bb33  unknown .*\n.*; its deadline was 90(\.\d)?s ago, but it could not be looked at: "
+        r"node:lab/worker-03: Environment 'lab' has no Kubernetes cluster\.",
+        said.out,
+    )
+    assert "Not all is known: bb33 could not be looked at everywhere." in said.err
+    assert "chaosctl recover ID --gone" in said.err
+    [_, told] = json.loads(say("faults", "--output", "json").out)
+    assert (told["state"], told["targets"]) == ("unknown", {"node:lab/worker-03": "unknown"})
+    assert list(told["unseen"]) == ["node:lab/worker-03"]
+    ledger.give_up(ledger.find("bb33"))
+    ledger.undo(live)
