@@ -13,6 +13,7 @@ from lab.plan import Lab
 __all__ = ["answers", "has_traffic", "is_node", "is_ready", "prometheus", "scrapes", "uid"]
 
 _JOBS = {"apiserver", "etcd", "kube-dns", "nodes", "payment-api", "payment-ledger", "payment-pooled", "payment-stale"}
+_LOST = {"node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"}
 
 
 def answers(lab: Lab, _number: int = 0) -> str:
@@ -22,7 +23,7 @@ def answers(lab: Lab, _number: int = 0) -> str:
 
 
 def is_node(lab: Lab, number: int) -> str:
-    """Ask the API server whether a node is ready."""
+    """Ask the API server whether a node is ready, and may be given pods."""
     name = next(name for name, own in NODES.items() if own == number)
     reply = _get(lab, f"/api/v1/nodes/{name}")
     if reply.status_code != 200:
@@ -30,7 +31,8 @@ def is_node(lab: Lab, number: int) -> str:
     conditions: list[dict[str, str]] = reply.json()["status"].get("conditions", [])
     ready = [found for found in conditions if found["type"] == "Ready"]
     if ready and ready[0]["status"] == "True":
-        return ""
+        lost = _LOST & {taint["key"] for taint in reply.json()["spec"].get("taints", ())}
+        return f"it is ready, but still has the taint {lost.pop()}" if lost else ""
     return f"it is not ready: {ready[0].get('message', '') if ready else 'its kubelet said nothing yet'}"
 
 

@@ -23,6 +23,7 @@ from runner.model import format_duration
 __all__ = ["HOSTS", "environment", "furnish", "prepare", "resolv_conf"]
 
 _MANIFESTS = Path(__file__).parent / "manifests"
+_FOUNDATION, _PAYMENTS = "[0-2]*.yaml", "[3-9]*.yaml"
 # What an administrator grants; it is not part of the installed product.
 _RIGHTS = Path(__file__).parent.parent.parent / "deploy" / "rbac"
 _PATIENCE = 180.0
@@ -83,22 +84,37 @@ def prepare(lab: Lab, lock: int, say: Say) -> None:
 
 
 def furnish(lab: Lab, lock: int, say: Say) -> None:
-    """Wait for the API server, and tell it what runs in the cluster; raises Unreachable."""
+    """Wait for the API server, and tell it what runs in the cluster; raises Unreachable.
+
+    The payment system waits for the nodes: put where there is room while one is missing, it would not be on that one.
+    """
     started = time.monotonic()
-    while problem := trouble(checks.answers, lab, 0):
-        if time.monotonic() - started > _PATIENCE:
-            raise Unreachable(
-                f"The API server of lab {lab.name!r} was not ready within {format_duration(_PATIENCE)}: {problem}.",
-                f"Its log, while the lab is there: {machines.directory(lab, CONTROL_PLANE)}/log/kube-apiserver.log",
-            )
-        time.sleep(0.1)
+    _await(lab, "The API server", CONTROL_PLANE, "kube-apiserver", checks.answers)
     for node in NODES:
         machines.directory(lab, node).joinpath(READY).touch()
     say(f"{lab.name}: the API server is ready ({format_duration(time.monotonic() - started)})")
-    kubectl(lab, lock, manifests(lab), "apply", "--server-side", "--force-conflicts", "-f", "-")
+    _apply(lab, lock, _FOUNDATION)
     if _RIGHTS.is_dir():
         kubectl(lab, lock, "", "apply", "--server-side", "--force-conflicts", "-f", str(_RIGHTS))
     say(f"{lab.name}: kubectl --kubeconfig {machines.kubeconfig(lab)} works now")
+    for node in NODES:
+        _await(lab, f"Node {node}", node, "kubelet", checks.is_node)
+    _apply(lab, lock, _PAYMENTS)
+
+
+def _await(lab: Lab, what: str, node: str, program: str, check: Callable[[Lab, int], str]) -> None:
+    started = time.monotonic()
+    while problem := trouble(check, lab, NODES[node]):
+        if time.monotonic() - started > _PATIENCE:
+            raise Unreachable(
+                f"{what} of lab {lab.name!r} was not ready within {format_duration(_PATIENCE)}: {problem}.",
+                f"Its log, while the lab is there: {machines.directory(lab, node)}/log/{program}.log",
+            )
+        time.sleep(0.1)
+
+
+def _apply(lab: Lab, lock: int, files: str) -> None:
+    kubectl(lab, lock, _manifests(lab, files), "apply", "--server-side", "--force-conflicts", "-f", "-")
 
 
 def kubectl(lab: Lab, lock: int, stdin: str, *arguments: str) -> str:
@@ -108,8 +124,7 @@ def kubectl(lab: Lab, lock: int, stdin: str, *arguments: str) -> str:
     return run([program, *own, *arguments], lock, stdin)
 
 
-def manifests(lab: Lab) -> str:
-    """Return all that runs in the cluster, as YAML."""
+def _manifests(lab: Lab, files: str) -> str:
     slow = max(_SLOW, lab.scrape_interval)
     values = {
         "registry": REGISTRY,
@@ -121,7 +136,7 @@ def manifests(lab: Lab) -> str:
         "lookback": f"{4 * slow:.0f}s",
         "prometheus_port": PROMETHEUS_PORT,
     }
-    texts = [path.read_text() for path in sorted(_MANIFESTS.glob("*.yaml"))]
+    texts = [path.read_text() for path in sorted(_MANIFESTS.glob(files))]
     return "\n---\n".join(Template(text).substitute(values) for text in texts)
 
 
