@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from lab.commands import run
@@ -13,12 +14,13 @@ from lab.kubernetes.machines import NEWEST, directory
 from lab.kubernetes.names import NODES
 from lab.plan import Lab
 from lab.processes import inhabitants, namespaces
-from runner.errors import Unreachable
+from runner.errors import CommandFailed, Unreachable
 from runner.paths import cache_dir
 
 __all__ = ["first_process", "refresh"]
 
 Say = Callable[[str], None]
+_TRIES = 3
 
 
 def refresh(lab: Lab, lock: int, say: Say) -> None:
@@ -30,12 +32,22 @@ def refresh(lab: Lab, lock: int, say: Say) -> None:
         at = directory(lab, node)
         archive = store.archive(wanted, {path.name for path in (at / "containerd" / BLOBS).iterdir()})
         archive = Path(shutil.move(archive, at / "newer-images.tar"))
-        ctr = ["ctr", "--namespace", "k8s.io", "images", "import", "/run/machine/newer-images.tar"]
-        run(["nsenter", "--target", str(first_process(lab, node)), "--all", *ctr], lock)
+        _import(lab, node, lock)
         archive.unlink()
         (at / NEWEST).write_text(key)
     if stale:
         say(f"{lab.name}: newer images were loaded at {', '.join(stale)}; pods take them when they are started anew")
+
+
+def _import(lab: Lab, node: str, lock: int) -> None:
+    """Load the images, and again where containerd just removed a part of the last ones that these are made of."""
+    ctr = ["ctr", "--namespace", "k8s.io", "images", "import", "/run/machine/newer-images.tar"]
+    argv = ["nsenter", "--target", str(first_process(lab, node)), "--all", *ctr]
+    for _ in range(_TRIES - 1):
+        with suppress(CommandFailed):
+            run(argv, lock)
+            return
+    run(argv, lock)
 
 
 def first_process(lab: Lab, node: str) -> int:
