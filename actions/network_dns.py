@@ -6,6 +6,8 @@ rules need. Open connections and caches are not touched: what never resolves aga
 """
 
 import ipaddress
+import threading
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
@@ -75,8 +77,9 @@ class NetworkDns(Fault):
     def _base(self, at: Target) -> str:
         """Return the header to count from, tried on the target's own kernel and nft without committing anything."""
         kernel = at.identity().split()[0], self.mode, self.target[:2]
-        if kernel not in _BASES:
-            _BASES[kernel] = self._tried(at)
+        with _TRYING[kernel]:  # of many that ask at once the first tries for all
+            if kernel not in _BASES:
+                _BASES[kernel] = self._tried(at)
         return _BASES[kernel]
 
     def _tried(self, at: Target) -> str:
@@ -97,5 +100,6 @@ class NetworkDns(Fault):
 
 
 _BASES: dict[tuple[str, str, str], str] = {}
+_TRYING: defaultdict[tuple[str, str, str], threading.Lock] = defaultdict(threading.Lock)
 
 network_dns = action(NetworkDns)

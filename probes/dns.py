@@ -1,6 +1,8 @@
 """DNS, asked from where a target is: the proof of network-dns, and a probe for experiments."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +15,8 @@ from runner.targets import Target, reach
 __all__ = ["Answer", "Question", "addresses", "ask", "look", "resolves"]
 
 _SHORTEST_PATIENCE = 0.5
+_LONGEST_TURN = 1.0
+_TURN = threading.Lock()
 _RETURNED = {"timeout": "timeout", "refused": "refused", "servfail": "SERVFAIL", "nxdomain": "NXDOMAIN"}
 
 
@@ -38,9 +42,10 @@ def look(
     works too; later looks ask exactly those again. The fault is PRESENT when every way fails as `mode` says while the
     control answers as before, ABSENT when all answer. `below`: the names stand for all names beside them.
     """
-    asked = clock()
-    seen = _first(at, names, control, below) if before is None else _again(at, before.evidence, _RETURNED[mode])
-    return Look(asked, clock(), *seen)
+    with nullcontext() if before else _turn():
+        asked = clock()
+        seen = _again(at, before.evidence, _RETURNED[mode]) if before else _first(at, names, control, below)
+        return Look(asked, clock(), *seen)
 
 
 def resolves(name: str, where: str = "local") -> bool:
@@ -55,6 +60,20 @@ def resolves(name: str, where: str = "local") -> bool:
         outcomes = ", ".join(answer.outcome for answer in answers)
         raise Inconclusive(f"No DNS server answered a query for {name} from {at.name} ({outcomes}).")
     return any(answer.addresses for answer in heard)
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Let one first look of this process go on at a time: how long answers take decides how long to wait for them.
+
+    Where the one before does not end, because nothing answers it, nobody waits for long.
+    """
+    mine = _TURN.acquire(timeout=_LONGEST_TURN)
+    try:
+        yield
+    finally:
+        if mine:
+            _TURN.release()
 
 
 _Seen = tuple[Sight, str, Mapping[str, Any]]

@@ -11,6 +11,7 @@ from runner.errors import Gone, NoProcess, Unreachable
 from runner.remote import nodes
 from runner.remote.connection import Connection
 from runner.remote.target import RemoteTarget, path_of
+from runner.targets import Resolver
 
 __all__ = ["ENDED", "PodTarget", "Whereabouts", "reach"]
 
@@ -41,6 +42,7 @@ class PodTarget(RemoteTarget):
         self.cluster = at
         self.path = f"/api/v1/namespaces/{namespace}/pods/{pod}"
         self._seen = seen
+        self._resolver: Resolver | None = None
         if seen:
             _SEEN[self.name] = seen
 
@@ -56,6 +58,12 @@ class PodTarget(RemoteTarget):
     def about(self) -> Mapping[str, str]:
         """Return the pod's UID, by which its processes are found."""
         return {"uid": self.seen.uid}
+
+    def resolver(self) -> Resolver:
+        """Return the pod's resolver configuration, which the kubelet writes once."""
+        if self._resolver is None:
+            self._resolver = super().resolver()
+        return self._resolver
 
     def identity(self) -> str:
         """Return boot id, network and UID of the pod that has the name now; raises Gone where none has.

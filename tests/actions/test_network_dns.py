@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from actions.network_dns import _BASES
+from actions.network_dns import _BASES, NetworkDns
 from runner.errors import Inconclusive, Missing, UsageError
 from runner.model import Command, Sight, clock
+from runner.together import each
 from tests._inject import healed, injected, injection
 from tests._network import SERVER_V4, SERVER_V6, ZONE, Network
 
@@ -242,6 +243,20 @@ def test_kernel_without_nf_tables_is_named(net: Network, tmp_path: Path, monkeyp
     )
     with pytest.raises(Missing, match=r"cannot be looked for.*cache initialization failed.*kernel 4.10"):
         injection("network-dns", target="redis-cluster", where=on(net)).start()
+    _BASES.clear()
+
+
+def test_many_that_ask_at_once_have_a_kernel_tried_once(
+    net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = tmp_path / "tried"
+    wrapped_nft(tmp_path, monkeypatch, f'case "$*" in *-c*) echo "$*" >>{tried};; esac; exec $real "$@"')
+
+    def plan(number: int) -> None:
+        NetworkDns(target="redis-cluster").steps(net.client, f"aa2{number}", 5.0)
+
+    each(plan, range(8))
+    assert len(tried.read_text().splitlines()) == 1
     _BASES.clear()
 
 
