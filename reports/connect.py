@@ -6,12 +6,14 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from select import POLLIN, poll
 from typing import Any
 
 from sqlalchemy import Connection, Engine, column, create_engine, event, inspect, select, table
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuchModuleError, SQLAlchemyError
 
 from reports.place import resolved, without_password
 from reports.tables import REVISION
@@ -23,7 +25,8 @@ __all__ = ["connect", "reaching", "return_to", "writing"]
 _BUSY_SECONDS = 10.0
 _LOCK_SECONDS = 30.0
 _CONNECT_SECONDS = 5
-_WRITES = "chaosctl_writes"
+_RESTED_SECONDS = 1.0
+_WRITES, _USED = "chaosctl_writes", "chaosctl_used"
 _UPGRADE_LOCK = 0x63686F73
 _KINDS = "sqlite", "postgresql", "postgres"
 _PLAIN = re.compile(r"^postgres(?:ql)?(?=://)")
@@ -109,6 +112,8 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin)
     else:
         event.listen(engine, "connect", _limit)
+        event.listen(engine, "checkin", _put_back)
+        event.listen(engine, "checkout", partial(_look_at, engine.dialect))
     return engine
 
 
@@ -116,7 +121,7 @@ def _options(url: str) -> dict[str, Any]:
     if make_url(url).get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": _BUSY_SECONDS}}
     waits = {} if "connect_timeout" in make_url(url).query else {"connect_timeout": _CONNECT_SECONDS}
-    return {"pool_pre_ping": True, "connect_args": waits}
+    return {"connect_args": waits}
 
 
 def _limit(raw: Any, _record: Any) -> None:
@@ -125,6 +130,29 @@ def _limit(raw: Any, _record: Any) -> None:
         cursor.execute(f"SET lock_timeout = '{_BUSY_SECONDS:g}s'")
         cursor.execute("SET statement_timeout = '60s'")
     raw.commit()
+
+
+def _put_back(_raw: Any, record: Any) -> None:
+    record.info[_USED] = time.monotonic()
+
+
+def _look_at(dialect: Any, raw: Any, record: Any, _proxy: Any) -> None:
+    """Ask a connection whether it lives before it is used again; one that was used just now and is silent does.
+
+    A database that goes away says so on each connection, and to ask costs as much as a small query.
+    """
+    rested = time.monotonic() - record.info.get(_USED, time.monotonic())
+    try:
+        if rested > _RESTED_SECONDS or _has_news(raw.pgconn.socket):
+            dialect.do_ping(raw)
+    except dialect.loaded_dbapi.Error as error:
+        raise InvalidatePoolError from error
+
+
+def _has_news(handle: int) -> bool:
+    found = poll()
+    found.register(handle, POLLIN)
+    return bool(found.poll(0))
 
 
 def _prepare(raw: Any, _record: Any) -> None:

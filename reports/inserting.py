@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, LargeBinary, Table, delete, func, select
+from sqlalchemy import Connection, Table, delete, func, select
 from sqlalchemy.dialects import sqlite
 
+from reports import documents
 from reports.packing import Packed, Unjudged, evidence, pack_held, unpack
 from reports.tables import bodies, cells, pending, records, results, runs
 
@@ -42,8 +43,11 @@ def insert_packed(connection: Connection, many: Sequence[Packed]) -> dict[str, K
     runs wait for each other and never for both.
     """
     ordered = sorted(many, key=lambda packed: packed.run)
-    fresh = upsert_runs(connection, [packed.run_row for packed in ordered])
-    _add_records(connection, [packed for packed in ordered if packed.run in fresh])
+    if connection.dialect.name == "postgresql":
+        fresh = documents.insert_records(connection, ordered) if ordered else set()
+    else:
+        fresh = upsert_runs(connection, [packed.run_row for packed in ordered])
+        _add_records(connection, [packed for packed in ordered if packed.run in fresh])
     return _told(connection, ordered, fresh)
 
 
@@ -90,22 +94,9 @@ def add_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str
     if not rows:
         return set()
     if connection.dialect.name == "postgresql":
-        return set(_at_once(connection, table, rows, f"ON CONFLICT DO NOTHING RETURNING {told}"))
+        return documents.insert_missing(connection, table, rows, told)
     statement = sqlite.insert(table).on_conflict_do_nothing().returning(table.c[told])
     return set(connection.scalars(statement, [dict(row) for row in rows]))
-
-
-def _at_once(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], action: str) -> list[Any]:
-    """Insert rows into PostgreSQL as one array a column: to write out each value takes the client ten times as long."""
-    columns = [table.c[name] for name in rows[0]]
-    quoted = ", ".join(connection.dialect.identifier_preparer.quote(column.name) for column in columns)
-    arrays = ", ".join(
-        f"%{'b' if isinstance(column.type, LargeBinary) else 's'}::{column.type.compile(connection.dialect)}[]"
-        for column in columns
-    )
-    statement = f"INSERT INTO {table.name} ({quoted}) SELECT * FROM unnest({arrays}) {action}"  # noqa: S608 - our tables
-    values = tuple([row[column.name] for row in rows] for column in columns)
-    return list(connection.exec_driver_sql(statement, values).scalars())
 
 
 def upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -113,9 +104,7 @@ def upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> se
     if not rows:
         return set()
     if connection.dialect.name == "postgresql":
-        taken = ", ".join(f"{name} = excluded.{name}" for name in _END)
-        action = f"ON CONFLICT (run) DO UPDATE SET {taken} WHERE runs.ended IS NULL RETURNING run"
-        return set(_at_once(connection, runs, rows, action))
+        return documents.end_runs(connection, rows)
     statement = sqlite.insert(runs)
     statement = statement.on_conflict_do_update(
         index_elements=[runs.c.run],
@@ -127,16 +116,14 @@ def upsert_runs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> se
 
 def replace_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, or put them in the place of those with the same key; they should be in the order of their keys."""
-    key, rest = list(table.primary_key.columns.keys()), [name for name in rows[0] if name not in table.primary_key]
     if connection.dialect.name == "postgresql":
-        taken = ", ".join(f"{name} = excluded.{name}" for name in rest)
-        _at_once(connection, table, rows, f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {taken} RETURNING {key[0]}")
+        documents.replace_rows(connection, table, rows)
         return
+    key = table.primary_key.columns.keys()
     statement = sqlite.insert(table)
-    taken_here = {name: statement.excluded[name] for name in rest}
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=key, set_=taken_here), [dict(row) for row in rows]
-    )
+    taken = {name: statement.excluded[name] for name in rows[0] if name not in key}
+    replacing = statement.on_conflict_do_update(index_elements=[*table.primary_key.columns], set_=taken)
+    connection.execute(replacing, [dict(row) for row in rows])
 
 
 def note_change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -147,15 +134,13 @@ def note_change(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> No
     if not rows:
         return
     if connection.dialect.name == "postgresql":
-        key = ", ".join(cells.primary_key.columns.keys())
-        raised = f"ON CONFLICT ({key}) DO UPDATE SET changed = cells.changed + 1 RETURNING service"
-        _at_once(connection, cells, rows, raised)
+        documents.raise_cells(connection, rows)
         return
     statement = sqlite.insert(cells)
-    raised_here = statement.on_conflict_do_update(
+    raised = statement.on_conflict_do_update(
         index_elements=[*cells.primary_key.columns], set_={"changed": cells.c.changed + 1}
     )
-    connection.execute(raised_here, [dict(row) for row in rows])
+    connection.execute(raised, [dict(row) for row in rows])
 
 
 def _cells_of(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

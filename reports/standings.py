@@ -29,6 +29,8 @@ _KEPT = 50_000
 _MADE = f"{FORMULA}.1"
 """By which formula, and how it is written down; what says otherwise is computed again."""
 _MANY = 200
+_EVER = 1e12
+"""No run enters or leaves a window later; JSON has no word for infinity."""
 _TRACK = "experiment", "experiment_hash", "valid", "invalid", "passed", "pass_rate_low"
 
 Known = tuple[Key, str | None]
@@ -165,7 +167,7 @@ class Standings:
         if not found:
             found.extend(last_runs(self._store, name, project))
         by_formula = [current(self._store, run) for run in found]
-        return cell(key, by_formula, now), min(turns, default=float("inf")), by_formula
+        return cell(key, by_formula, now), min(turns, default=_EVER), by_formula
 
 
 def _still(known: Mapping[Key, Standing], wanted: Mapping[Key, Versions], now: float) -> dict[Key, Standing]:

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, update
 
 from reports.connect import reaching, writing
+from reports.inserting import add_missing
 from reports.store import Store
 from reports.tables import audit, tokens
 from runner.errors import UsageError
@@ -115,8 +116,7 @@ def noted(token: Token, origin: str, action: str, subject: str, outcome: str) ->
 
 def note_all(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write several at once, as noted() returns them."""
-    if rows:
-        connection.execute(insert(audit), [dict(row) for row in rows])
+    add_missing(connection, audit, rows, "id")
 
 
 def _hashed(secret: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -39,6 +40,7 @@ class Background:
         self._guard = threading.Lock()
         self._left = 0
         self._untidy = True
+        self._came = float("-inf")
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="background", daemon=True)
 
@@ -55,6 +57,10 @@ class Background:
         self._names.put(names)
         return True
 
+    def busy(self) -> None:
+        """Put off what is only done while nothing comes."""
+        self._came = time.monotonic()
+
     def close(self) -> None:
         """End after the batch at hand; what is left waits in the store."""
         self._over.set()
@@ -68,7 +74,8 @@ class Background:
             try:
                 names = self._names.get(timeout=_REST_SECONDS)
             except Empty:
-                self._rest()
+                if time.monotonic() - self._came >= _REST_SECONDS:
+                    self._rest()
                 continue
             self._settle(names)
             self._untidy = True

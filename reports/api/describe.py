@@ -32,10 +32,7 @@ def described(openapi: dict[str, Any]) -> dict[str, Any]:
     for path, operations in openapi["paths"].items():
         for method, operation in operations.items():
             _complete(operation, _ERRORS.get(f"{path} {method}", _ERRORS.get(path, _READ_ERRORS)))
-    openapi["paths"]["/api/v1/runs"]["post"] |= {"requestBody": _run_bodies()}
-    openapi["paths"]["/api/v1/runs"]["post"]["responses"] |= _taken(many=True)
-    openapi["paths"]["/api/v1/junit"]["post"] |= {"requestBody": _junit_body()}
-    openapi["paths"]["/api/v1/junit"]["post"]["responses"] |= _taken(many=False)
+    _complete_writing(openapi["paths"]["/api/v1/runs"]["post"], openapi["paths"]["/api/v1/junit"]["post"])
     text = {"application/openmetrics-text": {"schema": {"type": "string"}}}
     openapi["paths"]["/metrics"]["get"]["responses"]["200"] = {"description": "Metrics.", "content": text}
     openapi["components"]["schemas"] = {name: schemas[name] for name in sorted(schemas)}
@@ -62,6 +59,15 @@ def _complete(operation: dict[str, Any], errors: tuple[int, ...]) -> None:
     if any(parameter["name"] == "If-None-Match" for parameter in operation.get("parameters", ())):
         responses["304"] = {"description": "What is known still holds."}
         responses["200"] = {"description": "Found.", "content": {JSON: {"schema": _OBJECT}}}
+
+
+def _complete_writing(runs: dict[str, Any], junit: dict[str, Any]) -> None:
+    """Both take a token and a key; the route for runs reads them by itself, so what is said of them is the other's."""
+    runs |= {"requestBody": _run_bodies(), "security": junit["security"]}
+    runs["parameters"] = [each for each in junit["parameters"] if each["in"] == "header"]
+    runs["responses"] |= _taken(many=True)
+    junit |= {"requestBody": _junit_body()}
+    junit["responses"] |= _taken(many=False)
 
 
 def _run_bodies() -> dict[str, Any]:

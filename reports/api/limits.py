@@ -9,9 +9,11 @@ from starlette.requests import ClientDisconnect, Request
 
 from reports.api.problems import Problem
 
-__all__ = ["Buckets", "body_of"]
+__all__ = ["AT_HAND", "Buckets", "at_hand", "body_of", "check_size"]
 
 _KNOWN = 10_000
+AT_HAND = 1 << 16
+"""So many bytes of a body a server reads ahead of whoever asks for them."""
 
 
 @dataclass
@@ -47,6 +49,12 @@ class Buckets:
         bucket.left -= cost
 
 
+def at_hand(request: Request) -> bool:
+    """Whether a body is so small that its connection holds it all, whoever sent it, before anybody looks at it."""
+    declared = request.headers.get("content-length", "")
+    return declared.isdecimal() and int(declared) <= AT_HAND
+
+
 async def body_of(request: Request, most: int) -> bytes:
     """Return a request's body; raises Problem 413 as soon as it is known to be larger than it may be."""
     declared = request.headers.get("content-length", "")
@@ -62,6 +70,12 @@ async def body_of(request: Request, most: int) -> bytes:
     except ClientDisconnect as gone:
         raise Problem(HTTPStatus.BAD_REQUEST, "incomplete", "The body ended before it was whole.") from gone
     return b"".join(parts)
+
+
+def check_size(content: bytes, most: int) -> None:
+    """Raise Problem 413 for a body that was read already and is larger than its kind may be."""
+    if len(content) > most:
+        raise _too_large(most)
 
 
 def _too_large(most: int) -> Problem:

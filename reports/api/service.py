@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from reports.standings import Standings
 from reports.store import Store
 from reports.tokens import Token, verified
 
-__all__ = ["Ingests", "Reads", "Service", "Serving", "Settings"]
+__all__ = ["Reads", "Service", "Serving", "Settings", "Writer", "Writes", "writer_of"]
 
 _FAILURES_A_SECOND = 10.0
 
@@ -95,8 +96,27 @@ _bearer = HTTPBearer(auto_error=False, description="A token that `chaosctl token
 _Presented = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def _ingests(request: Request, service: Serving, presented: _Presented) -> Token:
-    return service.admit(presented.credentials if presented else "", "ingest", _address(request))
+class Writer:
+    """Who wants to write: its token is looked at once, when it is first asked for."""
+
+    def __init__(self, request: Request, service: Service, presented: HTTPAuthorizationCredentials | None) -> None:
+        self.service = service
+        self._admit = partial(service.admit, presented.credentials if presented else "", "ingest", _address(request))
+        self._admitted: Token | None = None
+
+    def admitted(self) -> Token:
+        """Return the token, if it may write; waits for the store, and raises as admit()."""
+        self._admitted = self._admitted or self._admit()
+        return self._admitted
+
+
+async def _writer(request: Request, service: Serving, presented: _Presented) -> Writer:
+    return Writer(request, service, presented)
+
+
+async def writer_of(request: Request) -> Writer:
+    """Return who sent a request that writes, as the dependency does, and in less time than it takes to look for it."""
+    return Writer(request, request.app.state.service, await _bearer(request))
 
 
 def _reads(request: Request, service: Serving, presented: _Presented) -> Token | None:
@@ -110,8 +130,8 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-Ingests = Annotated[Token, Depends(_ingests)]
-"""A dependency: the token of a request that may write."""
+Writes = Annotated[Writer, Depends(_writer)]
+"""A dependency: who sent a request that writes; nothing is done for it before its token was asked for."""
 
 Reads = Annotated[Token | None, Depends(_reads)]
 """A dependency: the token of a request that may read; None where everybody may."""

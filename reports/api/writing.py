@@ -1,23 +1,25 @@
 """`POST /api/v1/runs`, one record or many, and `POST /api/v1/junit`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
 from reports.api.answers import Answer, digest
 from reports.api.envelope import EVENT, unwrapped
 from reports.api.intake import packed
-from reports.api.limits import body_of
+from reports.api.limits import AT_HAND, at_hand, body_of, check_size
 from reports.api.problems import FieldError, Problem, ProblemBody
 from reports.api.reading import printable
-from reports.api.service import Ingests, Service, Serving
+from reports.api.service import Service, Serving, Writer, Writes, writer_of
 from reports.inserting import Kept, insert_packed, insert_unjudged, same
 from reports.junit import Source, imported
 from reports.packing import Packed, Unjudged, pack
@@ -31,6 +33,7 @@ __all__ = ["JSON", "LINES", "XML", "Taken", "TakenMany", "router"]
 
 JSON, LINES, XML = "application/json", "application/x-ndjson", "application/xml"
 _XML = XML, "text/xml"
+_RECORDS = JSON, EVENT, LINES
 router = APIRouter(prefix="/api/v1", tags=["ingestion"])
 
 
@@ -65,16 +68,34 @@ class _Body:
     content: bytes
 
 
-async def _record_body(request: Request, _token: Ingests, service: Serving) -> _Body:
-    """Read the body after the token was accepted, up to the size its kind may have."""
-    media_type = _media_type(request, (JSON, EVENT, LINES))
-    most = service.settings.most_bulk if media_type == LINES else service.settings.most_record
-    content = await body_of(request, most)
-    return _Body(media_type, content if media_type == LINES else unwrapped(content, media_type, request.headers))
+async def _junit_body(request: Request, writer: Writes, service: Serving) -> bytes:
+    return await _body(request, writer, partial(_most_junit, request, service))
 
 
-async def _junit_body(request: Request, _token: Ingests, service: Serving) -> _Body:
-    return _Body(_media_type(request, _XML), await body_of(request, service.settings.most_junit))
+async def _body(request: Request, writer: Writer, most: Callable[[], int]) -> bytes:
+    """Read the body, after the token was accepted; one that is at hand anyway waits for that with the rest."""
+    if at_hand(request):
+        return await body_of(request, AT_HAND)
+    await run_in_threadpool(writer.admitted)
+    return await body_of(request, most())
+
+
+def _record(request: Request, service: Service, sent: bytes) -> _Body:
+    """Return what was sent, out of its envelope, once its kind and its size are those of something that is taken."""
+    media_type = _media_type(request, _RECORDS)
+    check_size(sent, _most(request, service))
+    return _Body(media_type, sent if media_type == LINES else unwrapped(sent, media_type, request.headers))
+
+
+def _most(request: Request, service: Service) -> int:
+    """Return how large a body of this kind may be."""
+    many = _media_type(request, _RECORDS) == LINES
+    return service.settings.most_bulk if many else service.settings.most_record
+
+
+def _most_junit(request: Request, service: Service) -> int:
+    _media_type(request, _XML)
+    return service.settings.most_junit
 
 
 def _media_type(request: Request, known: Sequence[str]) -> str:
@@ -100,12 +121,17 @@ _Key = Annotated[
 
 
 @router.post("/runs", status_code=201)
-def post_runs(
-    request: Request, service: Serving, token: Ingests, body: Annotated[_Body, Depends(_record_body)], key: _Key = ""
-) -> Response:
+async def post_runs(request: Request) -> Response:
     """Take one record, or many as lines. Delivering one twice is one run; verdict and score are computed here."""
+    writer = await writer_of(request)
+    sent = await _body(request, writer, partial(_most, request, writer.service))
+    return await run_in_threadpool(_take_runs, request, writer, sent)
+
+
+def _take_runs(request: Request, writer: Writer, sent: bytes) -> Response:
+    token, service, body = writer.admitted(), writer.service, _record(request, writer.service, sent)
+    key, origin = request.headers.get("idempotency-key", ""), request.client.host if request.client else "unknown"
     asked = digest(b"runs", body.media_type.encode(), body.content) if key else ""
-    origin = request.client.host if request.client else "unknown"
     if body.media_type == LINES:
         ready = _lines(service, token, body.content)
         answer = service.answers.once(token.id, key, asked, lambda found: ready.answer(found, token, origin))
@@ -118,6 +144,7 @@ def post_runs(
         answer = service.answers.once(token.id, key, asked, lambda found: _take(found, one, token, origin, "ingest"))
     else:
         answer = _told(one, service.together.put(one, token, origin))
+    service.background.busy()
     return _sent(answer, f"/api/v1/runs/{one.run}")
 
 
@@ -125,23 +152,25 @@ def post_runs(
 def post_junit(
     request: Request,
     service: Serving,
-    token: Ingests,
-    body: Annotated[_Body, Depends(_junit_body)],
+    writer: Writes,
+    sent: Annotated[bytes, Depends(_junit_body)],
     service_name: Annotated[str, Query(alias="service", max_length=200)] = "",
     environment: Annotated[str, Query(max_length=200)] = "",
     key: _Key = "",
 ) -> Response:
     """Take a JUnit report as a run that is unverified and has no score; the same report twice is one run."""
+    token = writer.admitted()
+    check_size(sent, _most_junit(request, service))
     printable(service=service_name, environment=environment)
     origin = request.client.host if request.client else "unknown"
     source = Source(service_name, environment, f"token {token.id}", origin, clock())
     try:
-        one = pack(imported(body.content, source), token.project)
+        one = pack(imported(sent, source), token.project)
     except UsageError as error:
         raise Problem(
             HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-junit", str(error), [FieldError(field="/", message=error.message)]
         ) from error
-    asked = digest(b"junit", service_name.encode(), environment.encode(), body.content)
+    asked = digest(b"junit", service_name.encode(), environment.encode(), sent)
     answer = service.answers.once(token.id, key, asked, lambda found: _import(found, one, token, origin))
     return _sent(answer, f"/api/v1/runs/{one.run}")
 

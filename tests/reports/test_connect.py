@@ -10,6 +10,7 @@ from reports import connect as module
 from reports.connect import connect, writing
 from reports.tables import REVISION
 from runner.errors import Missing, Unreachable, UsageError
+from tests._postgres import Postgres
 from tests.reports._processes import run
 
 
@@ -71,3 +72,19 @@ def test_a_lock_that_nobody_lets_go_is_named(tmp_path: Path, monkeypatch: pytest
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(Unreachable, match=r"another process has held .*store\.db\.lock"):
             connect(f"sqlite:///{tmp_path}/store.db")
+
+
+@pytest.mark.parametrize("rested", [0.0, 1e9])
+def test_a_connection_that_the_database_left_is_replaced_before_it_is_used(
+    cluster: Postgres, pg_url: str, monkeypatch: pytest.MonkeyPatch, rested: float
+) -> None:
+    monkeypatch.setattr(module, "_RESTED_SECONDS", rested)
+    engine = connect(pg_url)
+    for _ in range(3):
+        with engine.connect() as one, engine.connect() as other:
+            left = [connection.exec_driver_sql("SELECT pg_backend_pid()").scalar() for connection in (one, other)]
+        for backend in left:
+            cluster.execute(f"SELECT pg_terminate_backend({backend}, 10000)")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT pg_backend_pid()").scalar() not in left
+    engine.dispose()

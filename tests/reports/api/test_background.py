@@ -1,7 +1,9 @@
 """Bulks are judged behind their acknowledgement; what a dead server left, by the next one or by whoever asks."""
 
+import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Table, func, select, update
@@ -85,3 +87,19 @@ def test_how_cells_stand_is_written_down_while_nothing_comes(api: Api, monkeypat
     monkeypatch.setattr(background, "_REST_SECONDS", 0.01)
     api.lines(*(record(run=f"r{number}") for number in range(3)))
     wait_until(lambda: count(api.store, standings) == 1)
+
+
+def test_nothing_is_written_down_while_single_runs_come(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[int] = []
+    monkeypatch.setattr(background, "_REST_SECONDS", 0.01)
+    monkeypatch.setattr(Background, "_rest", lambda _: rests.append(0))
+    moment = time.monotonic()
+    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: moment))
+    api.lines(record())
+    wait_until(lambda: len(rests) > 1)
+    api.post(record(run="b"))
+    before = len(rests)
+    threading.Event().wait(0.5)
+    assert len(rests) <= before + 1, "one was under way"
+    moment += 1
+    wait_until(lambda: len(rests) > before + 1)

@@ -1,5 +1,6 @@
 """The socket that server processes share."""
 
+import http.client
 import socket
 import time
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from reports.api.limits import AT_HAND
 from reports.api.process import configured, listen
 from runner.errors import Unreachable
 from tests.reports._serving import serving
@@ -48,3 +50,14 @@ def test_several_processes_that_share_a_socket_end_with_the_one_that_was_killed(
         while any(Path(f"/proc/{each}").exists() for each in left):
             assert time.monotonic() < until, "a process outlived the server"
             time.sleep(0.05)
+
+
+def test_a_body_that_is_not_small_waits_for_its_token(tmp_path: Path) -> None:
+    with serving(f"sqlite:///{tmp_path}/store.db", "--judges", "0") as server:
+        connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=60)
+        connection.putrequest("POST", "/api/v1/runs")
+        for name, value in (("Content-Type", "application/json"), ("Content-Length", str(AT_HAND + 1))):
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == 401, "nothing of it was sent"
+        connection.close()
