@@ -94,12 +94,12 @@ def furnish(lab: Lab, lock: int, say: Say) -> None:
         machines.directory(lab, node).joinpath(READY).touch()
     say(f"{lab.name}: the API server is ready ({format_duration(time.monotonic() - started)})")
     _apply(lab, lock, _FOUNDATION)
-    if _RIGHTS.is_dir():
-        kubectl(lab, lock, "", "apply", "--server-side", "--force-conflicts", "-f", str(_RIGHTS))
-    say(f"{lab.name}: kubectl --kubeconfig {machines.kubeconfig(lab)} works now")
     for node in NODES:
         _await(lab, f"Node {node}", node, "kubelet", checks.is_node)
     _apply(lab, lock, _PAYMENTS)
+    if _RIGHTS.is_dir():
+        kubectl(lab, lock, "", "apply", "--server-side", "--force-conflicts", "-f", str(_RIGHTS))
+    say(f"{lab.name}: kubectl --kubeconfig {machines.kubeconfig(lab)} works now")
 
 
 def _await(lab: Lab, what: str, node: str, program: str, check: Callable[[Lab, int], str]) -> None:
