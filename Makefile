@@ -1,8 +1,8 @@
 # make demo   two real experiments on a preprod of this machine's own, in three minutes, and one on a cluster if it can
-# make test   lint, types, imports, and all tests on real parts
+# make test   lint, types, imports, and all tests on real parts; the three experiments on a cluster where it is built
 # make setup  what both need; repeatable
 # make kubernetes   the programs of the Kubernetes lab, once: about 20 minutes on two cores, with Go
-# make test-kubernetes   the tests on a Kubernetes cluster of this machine's own; builds its programs first, once
+# make test-kubernetes   all tests on a Kubernetes cluster of this machine's own; builds its programs first, once
 # make docs   the command reference and the table of faults, from the code
 
 PYTHON ?= python3
@@ -56,6 +56,7 @@ docs: $(READY)
 	$(BIN)/python -m runner.cli.table > docs/faults.md
 
 test: setup guest lint
+	$(SUDO) $(BIN)/pytest --kubernetes -rs tests/kubernetes/test_experiments.py
 	$(SUDO) $(BIN)/pytest -n 2
 
 test-kubernetes: kubernetes
