@@ -20,10 +20,10 @@ class Asking(ABC):
         self._rate, self._shown = rate, shown
         self._stop = threading.Event()
         self._ready: Future[None] = Future()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._live()), daemon=True, name=name)
+        self._thread = threading.Thread(target=self._run, daemon=True, name=name)
 
     def open(self) -> None:
-        """Connect and begin to ask; raises Unreachable."""
+        """Connect and begin to ask; raises Unreachable, or whatever else kept it from connecting."""
         self._thread.start()
         self._ready.result()
 
@@ -36,6 +36,14 @@ class Asking(ABC):
     def measured(self, since: float, until: float) -> Sequence[float]:
         """Return how long requests took that began between two moments."""
         return self._shown.requests.between(since, until)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._live())
+        except Exception as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)
 
     @abstractmethod
     async def _live(self) -> None:
