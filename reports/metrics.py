@@ -2,11 +2,11 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 
 from reports.cells import WINDOW, Key
 from reports.connect import reaching
@@ -46,7 +46,7 @@ class Metrics:
         """Return it as it is now; raises Unreachable where the store does not answer."""
         with self._guard:
             ran = cells_of(self._store)
-            loose = self._count("", (), now)
+            loose = self._count({"": ()}, now)[""]
             versions = (*map(_version, ran), tuple(sorted(loose.runs.items())))
             known, until, text = self._text
             if known != versions or now >= until:
@@ -75,21 +75,43 @@ class Metrics:
         versions: dict[str, list[Any]] = {}
         for each in ran:
             versions.setdefault(each.service, []).append(_version(each))
-        for service, told in versions.items():
-            known = self._counted.get(service)
-            if known is None or known.versions != tuple(told) or now >= known.until:
-                self._counted[service] = self._count(service, tuple(told), now)
-        return [self._counted[service] for service in versions]
+        known = {
+            service: counted
+            for service, told in versions.items()
+            if (counted := self._counted.get(service)) and counted.versions == tuple(told) and now < counted.until
+        }
+        changed = {service: tuple(told) for service, told in versions.items() if service not in known}
+        self._counted = known | self._count(changed, now)
+        return self._counted.values()
 
-    def _count(self, service: str, versions: tuple[Any, ...], now: float) -> _Counted:
-        """Count the runs of one service, or those of none, that are in the window; cells_of() saw to what waited."""
-        columns = results.c.run, results.c.environment, results.c.verdict, results.c.started
-        query = select(*columns).distinct().where(results.c.service == service, results.c.kind == "experiment")
+    def _count(self, versions: Mapping[str, tuple[Any, ...]], now: float) -> dict[str, _Counted]:
+        """Count the runs of services, or those of none, that are in the window; cells_of() saw to what waited."""
+        found: dict[str, Counter[tuple[str, str, str]]] = {service: Counter() for service in versions}
+        until = dict.fromkeys(versions, float("inf"))
+        faults = {each[1] for told in versions.values() for each in told}
         with reaching(self._store.place), self._store.engine.connect() as connection:
-            rows = connection.execute(query.where(results.c.started >= now - WINDOW)).all()
-        turns = [row.started if row.started > now else row.started + WINDOW for row in rows]
-        runs = Counter((row.environment, service, row.verdict) for row in rows if row.started <= now)
-        return _Counted(versions, min(turns, default=float("inf")), runs)
+            rows = connection.execute(_counting(list(versions), sorted(faults), now)).all() if versions else ()
+        for row in rows:
+            until[row.service] = min(until[row.service], row.first if row.to_come else row.first + WINDOW)
+            if not row.to_come:
+                found[row.service][row.environment, row.service, row.verdict] += row.number
+        return {service: _Counted(told, until[service], found[service]) for service, told in versions.items()}
+
+
+def _counting(services: Sequence[str], faults: Sequence[str], now: float) -> Select[Any]:
+    """Return the question how many runs of the window there are of each kind, and when the first of them was.
+
+    Runs that begin later than now are told apart: they will come into it. A run has a row for each of its faults, and
+    with these named an index leads to each cell.
+    """
+    to_come = (results.c.started > now).label("to_come")
+    columns = results.c.service, results.c.environment, results.c.verdict, to_come
+    query = select(results.c.run, results.c.started, *columns).distinct()
+    query = query.where(results.c.kind == "experiment", results.c.started >= now - WINDOW)
+    query = query.where(results.c.service.in_(services))
+    runs = (query.where(results.c.fault.in_(faults)) if faults else query).subquery()
+    groups = [runs.c[column.name] for column in columns]
+    return select(*groups, func.count().label("number"), func.min(runs.c.started).label("first")).group_by(*groups)
 
 
 def _version(cell: CellKey) -> tuple[str, str, str, str, int]:

@@ -5,6 +5,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -62,6 +63,7 @@ class Standings:
         self._guard = threading.Lock()
         self._known: OrderedDict[Known, Standing] = OrderedDict()
         self._unsaved: dict[Known, Standing] = {}
+        self._refreshed: tuple[tuple[Any, ...], float] = (), 0.0
 
     def cells(self, found: Iterable[CellKey], project: str | None, now: float) -> dict[Key, Cell]:
         """Return cells without their runs as they are now, as standing()."""
@@ -90,14 +92,19 @@ class Standings:
 
     def refresh(self, now: float, over: Callable[[], bool]) -> None:
         """Compute the cells that changed, and write down what was computed, service by service, until it is `over`."""
-        by_service: dict[str, list[CellKey]] = defaultdict(list)
-        for each in cells_of(self._store):
-            by_service[each.service].append(each)
-        for found in by_service.values():
+        ran = cells_of(self._store)
+        versions = tuple((each, each.changed) for each in ran)
+        if versions == self._refreshed[0] and now < self._refreshed[1]:
+            self._save()
+            return
+        until = _EVER
+        for _, found in groupby(ran, key=attrgetter("service")):
             if over():
                 return
-            self.standing(found, None, now)
+            standing = self.standing(list(found), None, now)
+            until = min(until, *(each.until for each in standing.values()))
             self._save()
+        self._refreshed = versions, until
 
     def _save(self) -> None:
         with self._guard:

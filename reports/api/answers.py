@@ -93,7 +93,8 @@ def _once(
         if found.request_hash != request_hash:
             raise _wrong(HTTPStatus.UNPROCESSABLE_ENTITY, "key-reused", "was used for another request; take a new one")
         return Answer(found.status, found.body, replayed=True)
-    connection.execute(delete(answers).where(answers.c.token == name[0], answers.c.key == name[1]))
+    if found:
+        connection.execute(delete(answers).where(answers.c.token == name[0], answers.c.key == name[1]))
     answer = work(connection)
     row = {"token": name[0], "key": name[1], "request_hash": request_hash, "status": answer.status}
     connection.execute(insert(answers).values(row | {"body": answer.body, "made": clock()}))

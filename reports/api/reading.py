@@ -89,7 +89,7 @@ def get_rollup(run: Run, service: Serving, token: Reads, known: IfNoneMatch = ""
         raise Problem(HTTPStatus.NOT_FOUND, "no-rollup", str(error)) from error
 
 
-def answered(data: Mapping[str, Any], known: str) -> Response:
+def answered(data: Mapping[str, Any] | orjson.Fragment, known: str) -> Response:
     """Return data as JSON with an ETag over it, or 304 where that is known."""
     body = orjson.dumps(data)
     tag = f'W/"{sha256(body).hexdigest()[:32]}"'

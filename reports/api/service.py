@@ -14,6 +14,7 @@ from reports.api.background import Background
 from reports.api.limits import Buckets
 from reports.api.problems import Problem
 from reports.api.together import Together
+from reports.api.told import Told
 from reports.api.workers import Workers
 from reports.connect import reaching
 from reports.metrics import Metrics
@@ -56,6 +57,7 @@ class Service:
         self.workers = Workers(settings.judges)
         store.judging = self.workers.judged
         self.standings = Standings(store)
+        self.told = Told(self.standings, settings.declared)
         self.metrics = Metrics(store, self.standings, settings.declared)
         self.background = Background(store, self.standings, min(settings.judges, 1))
         self.by_token = Buckets(settings.rate)

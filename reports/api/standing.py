@@ -1,8 +1,8 @@
 """How services and their cells stand now, each number with what it rests on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
@@ -10,10 +10,8 @@ from reports.api.problems import FieldError, Problem
 from reports.api.reading import After, IfNoneMatch, Limit, answered, cursor, cursor_of, printable, visible
 from reports.api.service import Reads, Service, Serving
 from reports.cells import Cell, Key
-from reports.portable import cell_data, service_data
+from reports.portable import cell_data
 from reports.queries import CellKey, cells_of, services_of
-from reports.services import Service as Scored
-from reports.services import services
 from reports.tokens import Token
 from runner.model import clock
 
@@ -76,7 +74,7 @@ def get_services(
     later = [name for name in sorted(names) if not place or name > place]
     among = [name for name, _ in later[:limit]]
     ran = cells_of(service.store, "", environment, visible(token), among) if among else []
-    page = _services(service, token, ran, later[:limit])
+    page = service.told.services(ran, later[:limit], visible(token), clock())
     following = cursor(*later[limit - 1]) if len(later) > limit else None
     return answered({"services": page, "next": following}, known)
 
@@ -90,7 +88,7 @@ def get_service(
     ran = cells_of(service.store, of, environment, visible(token))
     named = [place for name, place in _declared(service, token, environment) if name == of]
     place = _one_environment([*(each.environment for each in ran), *named])
-    return answered(_services(service, token, ran, [(of, place)])[0], known)
+    return answered(service.told.services(ran, [(of, place)], visible(token), clock())[0], known)
 
 
 def _order(cell: CellKey) -> tuple[str, str, str]:
@@ -122,17 +120,3 @@ def _declared(service: Service, token: Token | None, environment: str) -> set[tu
 
 def _cells(service: Service, token: Token | None, ran: Iterable[CellKey]) -> dict[Key, Cell]:
     return service.standings.cells(ran, visible(token), clock())
-
-
-def _services(
-    service: Service, token: Token | None, ran: Iterable[CellKey], wanted: Sequence[tuple[str, str]]
-) -> list[dict[str, Any]]:
-    """Return services by name and environment, of the cells that ran and as they are declared."""
-    chosen = set(wanted)
-    found = _cells(service, token, [each for each in ran if (each.service, each.environment) in chosen])
-    scored: dict[tuple[str, str], Scored] = {}
-    for place in {place for _, place in wanted}:
-        declared = service.settings.declared.get(place, {}) if visible(token) is None else {}
-        mine = {name: said for name, said in declared.items() if (name, place) in chosen}
-        scored |= {(each.name, place): each for each in services(found, mine, place)}
-    return [service_data(scored[name]) for name in wanted]

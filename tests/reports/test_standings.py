@@ -81,6 +81,21 @@ def test_what_was_written_down_is_read_by_the_next_process_and_its_runs_are_not(
     assert (read[DNS].cell.valid, read[DNS].cell.low, read[DNS].window) == (2, 0.0, (START + 60, START + 121))
 
 
+def test_while_nothing_changes_no_cell_is_looked_at_and_what_was_computed_since_is_written_down(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standings = Standings(store)
+    standings.refresh(NOW, lambda: False)
+    standings.cells(cells_of(store, project=""), "", NOW)
+    looked: list[Any] = []
+    monkeypatch.setattr(standings, "standing", lambda *asked: looked.append(asked))
+    standings.refresh(NOW, lambda: False)
+    assert looked == []
+    with asked(store) as found:
+        Standings(store).cells(cells_of(store, project=""), "", NOW)
+    assert found == []
+
+
 def test_what_another_formula_came_to_is_computed_again(store: Store) -> None:
     Standings(store).refresh(NOW, lambda: False)
     with writing(store.engine) as connection:

@@ -1,0 +1,82 @@
+"""What was told of services, as it was written, for as long as their cells stand so: a page has a thousand of them."""
+
+import threading
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from reports.portable import service_data
+from reports.queries import CellKey
+from reports.services import Declared, Service, services
+from reports.standings import Standings
+
+__all__ = ["Told"]
+
+_KEPT = 5_000
+"""At some 7 KB each; the least asked for are forgotten."""
+
+Place = tuple[str, str]
+"""A service by name and environment."""
+Versions = tuple[tuple[str, str, int], ...]
+
+
+class _Written(NamedTuple):
+    versions: Versions
+    until: float
+    text: orjson.Fragment
+
+
+class Told:
+    """Services as JSON, each written once until a cell of it is another; `declared` are the services by environment."""
+
+    def __init__(self, standings: Standings, declared: Mapping[str, Mapping[str, Declared]]) -> None:
+        self._standings = standings
+        self._declared = declared
+        self._guard = threading.Lock()
+        self._known: OrderedDict[tuple[Place, str | None], _Written] = OrderedDict()
+
+    def services(
+        self, ran: Iterable[CellKey], wanted: Sequence[Place], project: str | None, now: float
+    ) -> list[orjson.Fragment]:
+        """Return services in the order they are wanted, by runs of one project or of all; `ran` are their cells now."""
+        cells: dict[Place, list[CellKey]] = defaultdict(list)
+        for each in ran:
+            cells[each.service, each.environment].append(each)
+        versions = {place: tuple((each.fault, each.project, each.changed) for each in cells[place]) for place in wanted}
+        with self._guard:
+            known = {place: self._known.get((place, project)) for place in wanted}
+        found = {
+            place: each
+            for place, each in known.items()
+            if each and each.versions == versions[place] and now < each.until
+        }
+        missing = {place: versions[place] for place in wanted if place not in found}
+        fresh = self._written(missing, [each for place in missing for each in cells[place]], project, now)
+        self._keep(found | fresh, project)
+        return [(fresh.get(place) or found[place]).text for place in wanted]
+
+    def _written(
+        self, missing: Mapping[Place, Versions], ran: Iterable[CellKey], project: str | None, now: float
+    ) -> dict[Place, _Written]:
+        standing = self._standings.standing(ran, project, now)
+        cells = {key: each.cell for key, each in standing.items()}
+        until: dict[Place, float] = defaultdict(lambda: float("inf"))
+        for key, each in standing.items():
+            until[key.service, key.environment] = min(until[key.service, key.environment], each.until)
+        scored: dict[Place, Service] = {}
+        for environment in {environment for _, environment in missing}:
+            declared = self._declared.get(environment, {}) if project is None else {}
+            mine = {name: said for name, said in declared.items() if (name, environment) in missing}
+            scored |= {(each.name, environment): each for each in services(cells, mine, environment)}
+        texts = {place: orjson.Fragment(orjson.dumps(service_data(scored[place]))) for place in missing}
+        return {place: _Written(versions, until[place], texts[place]) for place, versions in missing.items()}
+
+    def _keep(self, found: Mapping[Place, _Written], project: str | None) -> None:
+        with self._guard:
+            for place, each in found.items():
+                self._known[place, project] = each
+                self._known.move_to_end((place, project))
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
