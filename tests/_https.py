@@ -21,6 +21,9 @@ PORT, OTHER = 6443, 2379
 
 SERVING = sys.executable, str(Path(__file__).with_name("_https_server.py")), str(PORT)
 
+_PATIENCE = 120.0
+"""What is dropped in windows one after the other is sent again by TCP's own timer, which doubles each time."""
+
 _NAT = f"""
 table ip service {{
   chain before {{
@@ -50,7 +53,7 @@ def dial(at: Netns, host: str, port: int, priority: int = 0) -> ssl.SSLSocket:
     """Return a connection from a namespace to a server, whoever that is."""
     plain = at.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     plain.setsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY, priority)
-    plain.settimeout(30)
+    plain.settimeout(_PATIENCE)
     plain.connect((host, port))
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE

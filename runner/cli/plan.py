@@ -88,7 +88,7 @@ def _say_fault(foreseen: Any) -> None:
         click.echo(_row("ends", f"{lasts}; by {made.fault.ends_by}"))
         click.echo(_row("by", f"{made.fault.mechanism}; needs {', '.join(made.fault.needs)}"))
         proofs = dict.fromkeys(place.proof for place in foreseen.places if place.proof)
-        click.echo(_row("proven by", ", ".join(proofs) or "-"))
+        click.echo(_row("proven by", ", ".join(proofs) or "a look that depends on what is found at the target"))
     _say_decisions(foreseen)
 
 
