@@ -26,7 +26,7 @@ _FRESH = "ANY ((SELECT array_agg(run) FROM fresh)::varchar[])"
 """An aggregate, so that all runs are locked before anything else is."""
 
 
-def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], told: str) -> set[str]:
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], told: str) -> set[Any]:
     """Insert the rows that are not there yet, and return the column `told` of those that were inserted."""
     return set(_told(connection, table, rows, f"{_MISSING} RETURNING {told}"))
 
