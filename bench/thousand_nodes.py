@@ -14,6 +14,7 @@ from tests._simulated import SPACE, simulated
 
 _NODES, _PODS = 1000, 10_000
 _SECONDS, _MEGABYTES = 5.0, 300
+_RESTING = 180.0
 _FAULT = ("network-dns", "--target=redis-cluster", "--duration=60s", f"--namespace={SPACE}")
 _ASKED = {
     "one service, half of it": ("--selector=app=service-7", "--replicas=50%"),
@@ -22,15 +23,16 @@ _ASKED = {
 
 
 def main() -> None:
-    """Plan for one service and for all of it, five times each; the promise is five seconds and 300 MB."""
+    """Plan for one service and for all of it, three times each; the promise is five seconds and 300 MB."""
     kwok = find("kwok")
     if kwok is None:
         print("kwok was not built yet, which takes about 5 minutes: chaosctl lab build --kwok")
         return
     with chosen_cluster() as kube, simulated(kube, kwok, _NODES, _PODS):
-        found = {name: [_planned(options) for _ in range(5)] for name, options in _ASKED.items()}
+        _rest()
+        found = {name: [_planned(options) for _ in range(3)] for name, options in _ASKED.items()}
         load = os.getloadavg()[0]
-    print(f"{_NODES} nodes, {_PODS} pods, {os.cpu_count()} cores, load {load:.1f}; of five\n")
+    print(f"{_NODES} nodes, {_PODS} pods, {os.cpu_count()} cores, load {load:.1f}; of three\n")
     print(f"{'':26} {'targets':>8} {'best, s':>8} {'worst':>8} {'of processor':>13} {'MB':>6}")
     for name, rounds in found.items():
         targets, seconds, busy, megabytes = (min(column) for column in zip(*rounds, strict=True))
@@ -38,6 +40,13 @@ def main() -> None:
         print(f"{name:26} {targets:8.0f} {seconds:8.2f} {worst:8.2f} {busy:13.2f} {megabytes:6.0f}")
         assert seconds < _SECONDS, f"{_SECONDS:g} s are promised"
         assert megabytes < _MEGABYTES, f"{_MEGABYTES} MB are promised"
+
+
+def _rest() -> None:
+    """Wait until the cluster has come to terms with what was made in it, or three minutes are over."""
+    end = time.monotonic() + _RESTING
+    while os.getloadavg()[0] > (os.cpu_count() or 1) and time.monotonic() < end:
+        time.sleep(1.0)
 
 
 def _planned(options: tuple[str, ...]) -> tuple[int, float, float, float]:
