@@ -21,8 +21,8 @@ _NODES, _NAMESPACE = "/api/v1/nodes", f"/api/v1/namespaces/{SPACE}"
 
 
 @contextmanager
-def simulated(kube: Kube, kwok: Path, nodes: int, pods: int) -> Iterator[None]:
-    """Have so many of them in a namespace of their own, pods of up to 200 services; nothing of it is left."""
+def simulated(kube: Kube, kwok: Path, nodes: int, pods: int) -> Iterator[subprocess.Popen[bytes]]:
+    """Have so many of them in a namespace of their own, pods of up to 200 services; yields kwok. Nothing of it is left."""
     argv = [str(kwok), "--kubeconfig", str(kube.kubeconfig), f"--manage-nodes-with-annotation-selector={_FAKE}=fake"]
     argv.append(f"--node-lease-duration-seconds={_LEASE}")
     at, log = here(), kube.lab.state / "kwok.log"
@@ -33,7 +33,7 @@ def simulated(kube: Kube, kwok: Path, nodes: int, pods: int) -> Iterator[None]:
             until("the namespace's account", lambda: at.find(f"{_NAMESPACE}/serviceaccounts/default"))
             _all(lambda number: at.request("POST", f"{_NAMESPACE}/pods", _pod(number, nodes), patience=_PATIENCE), pods)
             until(f"all pods ({log} says more)", lambda: _running() == pods, 600)
-            yield
+            yield simulating
         finally:
             simulating.terminate()
             _all(lambda number: at.delete(f"{_NAMESPACE}/pods/{_pod_name(number)}", gracePeriodSeconds=0), pods)
