@@ -46,7 +46,7 @@ def main() -> None:
 
 @contextmanager
 def _at_rest(simulating: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Pause kwok: it patches fifty nodes a second, where a thousand kubelets patch three, and had one of two cores busy.
+    """Pause kwok: it patches fifty nodes a second, a thousand kubelets three, and it had one of two cores busy.
 
     Within the 50 s after which the nodes would count as lost.
     """

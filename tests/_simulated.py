@@ -22,7 +22,7 @@ _NODES, _NAMESPACE = "/api/v1/nodes", f"/api/v1/namespaces/{SPACE}"
 
 @contextmanager
 def simulated(kube: Kube, kwok: Path, nodes: int, pods: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Have so many of them in a namespace of their own, pods of up to 200 services; yields kwok. Nothing of it is left."""
+    """Have so many of them in a namespace of their own, pods of up to 200 services. Yields kwok; nothing is left."""
     argv = [str(kwok), "--kubeconfig", str(kube.kubeconfig), f"--manage-nodes-with-annotation-selector={_FAKE}=fake"]
     argv.append(f"--node-lease-duration-seconds={_LEASE}")
     at, log = here(), kube.lab.state / "kwok.log"
