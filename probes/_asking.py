@@ -47,7 +47,7 @@ class Asking(ABC):
 
     @abstractmethod
     async def _live(self) -> None:
-        """Connect, say in `_ready` how that went, and ask until `_stop`."""
+        """Connect, say so in `_ready`, and ask until `_stop`; what is raised before that is told to who opened it."""
 
     async def _ask(self, due: Callable[[int], Iterable[Coroutine[Any, Any, None]]]) -> None:
         """Begin what is due with the first request, the second and so on, `_rate` times a second, until `_stop`."""

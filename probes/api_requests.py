@@ -63,11 +63,7 @@ class Asker(Asking):
             raise Unreachable(f"{self._url} is not asked any more: {self._lost}.")
 
     async def _live(self) -> None:
-        try:
-            self._kept = await first(self._servers, self._opened, Unreachable("No address of an API server is known."))
-        except ChaosctlError as error:
-            self._ready.set_exception(error)
-            return
+        self._kept = await first(self._servers, self._opened, Unreachable("No address of an API server is known."))
         self._connecting = asyncio.Lock()
         self._ready.set_result(None)
         await self._ask(lambda _: [self._request()])

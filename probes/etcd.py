@@ -97,8 +97,7 @@ class Writer(Asking):
             lease = await self._leased()
         except (Unreachable, TimeoutError) as error:
             if not self._about:
-                self._ready.set_exception(error)
-                return
+                raise
             self._about = {**self._about, "quorum": False}
             self._lost = str(error) or "etcd has no quorum: no write is answered."
             self._ready.set_result(None)
