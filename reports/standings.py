@@ -1,7 +1,7 @@
 """Cells as they stand, kept in memory and in the store while they stand so: those that changed alone are computed."""
 
 import threading
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -17,6 +17,7 @@ from reports.connect import reaching, writing
 from reports.history import RunSummary
 from reports.inserting import replace_rows
 from reports.queries import CellKey, cells_of, history, last_runs
+from reports.recent import Recent
 from reports.record import Record
 from reports.score import FORMULA
 from reports.scored import current
@@ -61,7 +62,7 @@ class Standings:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._guard = threading.Lock()
-        self._known: OrderedDict[Known, Standing] = OrderedDict()
+        self._known: Recent[Known, Standing] = Recent(_KEPT)
         self._unsaved: dict[Known, Standing] = {}
         self._refreshed: tuple[tuple[Any, ...], float] = (), 0.0
 
@@ -75,9 +76,8 @@ class Standings:
         for ran in found:
             versions[Key(ran.environment, ran.service, ran.fault)].append((ran.project, ran.changed))
         wanted = {key: tuple(sorted(said)) for key, said in versions.items()}
-        with self._guard:
-            known = {key: each for key in wanted if (each := self._known.get((key, project)))}
-        good = _still(known, wanted, now)
+        known = self._known.found((key, project) for key in wanted)
+        good = _still({key: each for (key, _), each in known.items()}, wanted, now)
         if missing := [key for key in wanted if key not in good]:
             good |= _still(self._saved(missing, project), wanted, now)
         fresh: dict[Key, Standing] = {}
@@ -116,12 +116,8 @@ class Standings:
                 replace_rows(connection, standings, rows)
 
     def _keep(self, good: Mapping[Key, Standing], fresh: Mapping[Key, Standing], project: str | None) -> None:
+        self._known.keep({(key, project): each for key, each in good.items()})
         with self._guard:
-            for key, each in good.items():
-                self._known[key, project] = each
-                self._known.move_to_end((key, project))
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
             if len(self._unsaved) < _KEPT:
                 self._unsaved |= {(key, project): each for key, each in fresh.items()}
 

@@ -1,7 +1,6 @@
 """What was told of services, as it was written, for as long as their cells stand so: a page has a thousand of them."""
 
-import threading
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -9,6 +8,7 @@ import orjson
 
 from reports.portable import service_data
 from reports.queries import CellKey
+from reports.recent import Recent
 from reports.services import Declared, Service, services
 from reports.standings import Standings
 
@@ -34,8 +34,7 @@ class Told:
     def __init__(self, standings: Standings, declared: Mapping[str, Mapping[str, Declared]]) -> None:
         self._standings = standings
         self._declared = declared
-        self._guard = threading.Lock()
-        self._known: OrderedDict[tuple[Place, str | None], _Written] = OrderedDict()
+        self._known: Recent[tuple[Place, str | None], _Written] = Recent(_KEPT)
 
     def services(
         self, ran: Iterable[CellKey], wanted: Sequence[Place], project: str | None, now: float
@@ -45,17 +44,15 @@ class Told:
         for each in ran:
             cells[each.service, each.environment].append(each)
         versions = {place: tuple((each.fault, each.project, each.changed) for each in cells[place]) for place in wanted}
-        with self._guard:
-            known = {place: self._known.get((place, project)) for place in wanted}
+        known = self._known.found((place, project) for place in wanted)
         found = {
-            place: each
-            for place, each in known.items()
-            if each and each.versions == versions[place] and now < each.until
+            place: each for (place, _), each in known.items() if each.versions == versions[place] and now < each.until
         }
         missing = {place: versions[place] for place in wanted if place not in found}
         fresh = self._written(missing, [each for place in missing for each in cells[place]], project, now)
-        self._keep(found | fresh, project)
-        return [(fresh.get(place) or found[place]).text for place in wanted]
+        good = found | fresh
+        self._known.keep({(place, project): each for place, each in good.items()})
+        return [good[place].text for place in wanted]
 
     def _written(
         self, missing: Mapping[Place, Versions], ran: Iterable[CellKey], project: str | None, now: float
@@ -72,11 +69,3 @@ class Told:
             scored |= {(each.name, environment): each for each in services(cells, mine, environment)}
         texts = {place: orjson.Fragment(orjson.dumps(service_data(scored[place]))) for place in missing}
         return {place: _Written(versions, until[place], texts[place]) for place, versions in missing.items()}
-
-    def _keep(self, found: Mapping[Place, _Written], project: str | None) -> None:
-        with self._guard:
-            for place, each in found.items():
-                self._known[place, project] = each
-                self._known.move_to_end((place, project))
-            while len(self._known) > _KEPT:
-                self._known.popitem(last=False)
