@@ -103,7 +103,8 @@ class Writer:
 
     def __init__(self, request: Request, service: Service, presented: HTTPAuthorizationCredentials | None) -> None:
         self.service = service
-        self._admit = partial(service.admit, presented.credentials if presented else "", "ingest", _address(request))
+        self.origin = _address(request)
+        self._admit = partial(service.admit, presented.credentials if presented else "", "ingest", self.origin)
         self._admitted: Token | None = None
 
     def admitted(self) -> Token:

@@ -83,14 +83,13 @@ async def _body(request: Request, writer: Writer, most: Callable[[], int]) -> by
 def _record(request: Request, service: Service, sent: bytes) -> _Body:
     """Return what was sent, out of its envelope, once its kind and its size are those of something that is taken."""
     media_type = _media_type(request, _RECORDS)
-    check_size(sent, _most(request, service))
+    check_size(sent, _most(service, media_type))
     return _Body(media_type, sent if media_type == LINES else unwrapped(sent, media_type, request.headers))
 
 
-def _most(request: Request, service: Service) -> int:
+def _most(service: Service, media_type: str) -> int:
     """Return how large a body of this kind may be."""
-    many = _media_type(request, _RECORDS) == LINES
-    return service.settings.most_bulk if many else service.settings.most_record
+    return service.settings.most_bulk if media_type == LINES else service.settings.most_record
 
 
 def _most_junit(request: Request, service: Service) -> int:
@@ -124,13 +123,13 @@ _Key = Annotated[
 async def post_runs(request: Request) -> Response:
     """Take one record, or many as lines. Delivering one twice is one run; verdict and score are computed here."""
     writer = await writer_of(request)
-    sent = await _body(request, writer, partial(_most, request, writer.service))
+    sent = await _body(request, writer, lambda: _most(writer.service, _media_type(request, _RECORDS)))
     return await run_in_threadpool(_take_runs, request, writer, sent)
 
 
 def _take_runs(request: Request, writer: Writer, sent: bytes) -> Response:
     token, service, body = writer.admitted(), writer.service, _record(request, writer.service, sent)
-    key, origin = request.headers.get("idempotency-key", ""), request.client.host if request.client else "unknown"
+    key, origin = request.headers.get("idempotency-key", ""), writer.origin
     asked = digest(b"runs", body.media_type.encode(), body.content) if key else ""
     if body.media_type == LINES:
         ready = _lines(service, token, body.content)
@@ -162,8 +161,7 @@ def post_junit(
     token = writer.admitted()
     check_size(sent, _most_junit(request, service))
     printable(service=service_name, environment=environment)
-    origin = request.client.host if request.client else "unknown"
-    source = Source(service_name, environment, f"token {token.id}", origin, clock())
+    source = Source(service_name, environment, f"token {token.id}", writer.origin, clock())
     try:
         one = pack(imported(sent, source), token.project)
     except UsageError as error:
@@ -171,7 +169,7 @@ def post_junit(
             HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-junit", str(error), [FieldError(field="/", message=error.message)]
         ) from error
     asked = digest(b"junit", service_name.encode(), environment.encode(), sent)
-    answer = service.answers.once(token.id, key, asked, lambda found: _import(found, one, token, origin))
+    answer = service.answers.once(token.id, key, asked, lambda found: _import(found, one, token, writer.origin))
     return _sent(answer, f"/api/v1/runs/{one.run}")
 
 
