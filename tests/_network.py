@@ -15,8 +15,9 @@ from runner.targets import reach
 from runner.targets.netns import Netns
 
 SEARCH = "payment.svc.cluster.local svc.cluster.local cluster.local"
+FULL = "redis-cluster.payment.svc.cluster.local"
 ZONE = {
-    "redis-cluster.payment.svc.cluster.local": "10.0.0.1,fd00::1",
+    FULL: "10.0.0.1,fd00::1",
     "redis-cluster-0.redis-cluster.payment.svc.cluster.local": "10.0.0.2,fd00::2",
     "redis-cluster-10.redis-cluster.payment.svc.cluster.local": "10.0.0.3,fd00::3",
     "redis-cluster.other.svc.cluster.local": "10.0.0.4,fd00::4",

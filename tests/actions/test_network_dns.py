@@ -8,9 +8,8 @@ import pytest
 from runner.errors import Inconclusive, UsageError
 from runner.model import Command, Sight, clock
 from tests._inject import healed, injected, injection
-from tests._network import SERVER_V4, SERVER_V6, ZONE, Network
+from tests._network import FULL, SERVER_V4, SERVER_V6, ZONE, Network
 
-FULL = "redis-cluster.payment.svc.cluster.local"
 MODES = ["timeout", "refused", "servfail", "nxdomain"]
 SEEN_BY_DIG = {
     "timeout": "no servers could be reached",

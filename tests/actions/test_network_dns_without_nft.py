@@ -9,13 +9,7 @@ from actions.network_dns import _BASES, NetworkDns
 from runner.errors import Inconclusive, Missing
 from runner.together import each
 from tests._inject import healed, injected, injection
-from tests._network import SERVER_V4, Network
-
-FULL = "redis-cluster.payment.svc.cluster.local"
-
-
-def on(net: Network) -> str:
-    return net.client.name
+from tests._network import FULL, SERVER_V4, Network
 
 
 def wrapped_nft(directory: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
@@ -44,7 +38,7 @@ def test_nft_without_inner_headers_still_faults_udp_and_says_so(
     net.run("nft", "add chain inet notcp input { type filter hook input priority 0; }")
     net.run("nft", "add rule inet notcp input tcp sport 53 reject with tcp reset")
     wrapped_nft(tmp_path, monkeypatch, WITHOUT_IH)
-    made = injected("network-dns", target="redis-cluster", mode=mode, where=on(net), duration="60s")
+    made = injected("network-dns", target="redis-cluster", mode=mode, where=net.client.name, duration="60s")
     net.dig("+notcp", f"@{SERVER_V4}", FULL)
     assert healed(made).hits == 1
     assert any("lookups over TCP still succeed" in note for note in made.account()["notes"])
@@ -56,7 +50,7 @@ def test_without_inner_headers_a_fault_that_tcp_escapes_is_not_proven(
     net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wrapped_nft(tmp_path, monkeypatch, WITHOUT_IH)
-    made = injection("network-dns", target="redis-cluster", where=on(net), duration="2s")
+    made = injection("network-dns", target="redis-cluster", where=net.client.name, duration="2s")
     with pytest.raises(Inconclusive, match="answered one way and not another"):
         made.start()
     _BASES.clear()
@@ -68,7 +62,7 @@ def test_nft_without_inner_headers_refuses_what_needs_them(
 ) -> None:
     wrapped_nft(tmp_path, monkeypatch, WITHOUT_IH)
     with pytest.raises(Missing, match=rf"--mode={mode} cannot be had.*kernel 5\.16"):
-        injection("network-dns", target="redis-cluster", mode=mode, where=on(net)).start()
+        injection("network-dns", target="redis-cluster", mode=mode, where=net.client.name).start()
     _BASES.clear()
 
 
@@ -78,7 +72,7 @@ def test_kernel_without_nf_tables_is_named(net: Network, tmp_path: Path, monkeyp
         tmp_path, monkeypatch, 'echo "netlink: Error: cache initialization failed: Protocol not supported" >&2; exit 1'
     )
     with pytest.raises(Missing, match=r"cannot be looked for.*cache initialization failed.*kernel 4.10"):
-        injection("network-dns", target="redis-cluster", where=on(net)).start()
+        injection("network-dns", target="redis-cluster", where=net.client.name).start()
     _BASES.clear()
 
 
@@ -102,13 +96,13 @@ def test_missing_nft_is_named_with_its_package(net: Network, tmp_path: Path) -> 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path))
         with pytest.raises(Missing, match=r"`nft` is not installed.*apt-get install nftables"):
-            injection("network-dns", target="redis-cluster", where=on(net)).start()
+            injection("network-dns", target="redis-cluster", where=net.client.name).start()
 
 
 def test_fault_that_does_nothing_is_not_proven(net: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stand-in for nft that swallows the rules, as a fault whose mechanism broke."""
     wrapped_nft(tmp_path, monkeypatch, 'case "$*" in "-f -") cat >/dev/null; exit 0;; esac; exec $real "$@"')
-    made = injection("network-dns", target="redis-cluster", where=on(net), duration="2s")
+    made = injection("network-dns", target="redis-cluster", where=net.client.name, duration="2s")
     with pytest.raises(Inconclusive, match="The fault did not show"):
         made.start()
     assert [course.effective for course in made.courses] == [None]

@@ -4,13 +4,11 @@ import threading
 
 from probes import dns
 from runner.model import Look, Sight, clock
-from tests._network import SERVER_V4, Network
-
-NAME = "redis-cluster.payment.svc.cluster.local"
+from tests._network import FULL, SERVER_V4, Network
 
 
 def look(net: Network, before: Look | None = None) -> Look:
-    return dns.look(net.client, before, [NAME], "timeout")
+    return dns.look(net.client, before, [FULL], "timeout")
 
 
 def test_first_look_waits_for_its_turn_and_later_ones_do_not(net: Network) -> None:

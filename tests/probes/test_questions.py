@@ -3,9 +3,8 @@
 import pytest
 
 from probes._questions import Question, ask_all
-from tests._network import SERVER_V4, SERVER_V6, Network
+from tests._network import FULL, SERVER_V4, SERVER_V6, Network
 
-NAME = "redis-cluster.payment.svc.cluster.local"
 DROPPED = (
     "add table inet t; add chain inet t o { type filter hook output priority 0; }; add rule inet t o ip6 daddr %s drop"
 )
@@ -19,7 +18,7 @@ def silent(net: Network) -> Network:
 
 
 def test_each_gets_its_own_answer_and_waits_for_no_other(silent: Network) -> None:
-    ways = [Question(NAME, server, transport) for server in (SERVER_V6, SERVER_V4) for transport in ("udp", "tcp")]
+    ways = [Question(FULL, server, transport) for server in (SERVER_V6, SERVER_V4) for transport in ("udp", "tcp")]
     got = dict(ask_all(silent.client, ways, 3.0))
     assert [got[way].outcome for way in ways if way.server == SERVER_V4] == ["NOERROR", "NOERROR"]
     assert max(got[way].seconds for way in ways if way.server == SERVER_V4) < 2.0, "not after the others' three seconds"
@@ -29,19 +28,19 @@ def test_each_gets_its_own_answer_and_waits_for_no_other(silent: Network) -> Non
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_nobody_at_the_port_is_a_refusal(net: Network, transport: str) -> None:
-    [(_, answer)] = ask_all(net.client, [Question(NAME, "127.0.0.1", transport)])
+    [(_, answer)] = ask_all(net.client, [Question(FULL, "127.0.0.1", transport)])
     assert (answer.outcome, answer.addresses) == ("refused", 0)
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])
 def test_addresses_of_the_kind_that_was_asked_for_are_counted(net: Network, transport: str) -> None:
-    [(_, answer)] = ask_all(net.client, [Question(NAME, SERVER_V4, transport, "AAAA")])
+    [(_, answer)] = ask_all(net.client, [Question(FULL, SERVER_V4, transport, "AAAA")])
     assert (answer.outcome, answer.addresses) == ("NOERROR", 1)
     assert 0 < answer.seconds < 2
 
 
 def test_query_that_is_dropped_leaves_nothing_that_keeps_the_namespace(net: Network) -> None:
     net.run("nft", DROPPED.replace("ip6 daddr %s", "tcp dport 53 tcp flags & psh == psh"))
-    [(_, answer)] = ask_all(net.client, [Question(NAME, SERVER_V4, "tcp")], 0.5)
+    [(_, answer)] = ask_all(net.client, [Question(FULL, SERVER_V4, "tcp")], 0.5)
     assert answer.outcome == "timeout"
     assert net.run("ss", "-Htan", "dport = :53") == ""
