@@ -59,7 +59,8 @@ class Cell:
     """One service under one fault; its figures are those of the worst track that is still run.
 
     `tracks` are all that count, the worst first; none where there was no run in the window. `last_valid` is the moment
-    of the last valid run, also of one before the window, None where there never was one.
+    of the last valid run, also of one before the window, None where there never was one. A run that starts later than
+    now counts from then on; `ahead` says that there is one.
     """
 
     key: Key
@@ -68,6 +69,7 @@ class Cell:
     last_valid: float | None
     weight: float
     required: bool
+    ahead: bool = False
 
     @property
     def score(self) -> Interval | None:
@@ -111,16 +113,18 @@ def cells(runs: Iterable[RunSummary], now: float) -> dict[Key, Cell]:
 def cell(key: Key, runs: Iterable[RunSummary], now: float) -> Cell:
     """Return the cell of runs that are all of that service, fault and environment."""
     ordered = sorted(runs, key=lambda run: (run.started, run.run))
-    recent = [run for run in ordered if now - WINDOW <= run.started <= now]
+    past = [run for run in ordered if run.started <= now]
+    recent = [run for run in past if now - WINDOW <= run.started]
     tracks = [_track(found) for found in _current(recent)]
     last = ordered[-1] if ordered else None
     return Cell(
         key=key,
         tracks=tuple(sorted(tracks, key=lambda track: (track.low, track.experiment, track.experiment_hash))),
-        last_run=last.started if last else None,
-        last_valid=max((run.started for run in ordered if run.valid), default=None),
+        last_run=past[-1].started if past else None,
+        last_valid=max((run.started for run in past if run.valid), default=None),
         weight=last.weight if last else 1.0,
         required=last.required if last else True,
+        ahead=len(past) < len(ordered),
     )
 
 

@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from reports.record import FaultRecord, Record, Series
-from reports.words import after_start
+from reports.words import after_start, printable
 from runner.model import Outcome
 
 __all__ = ["WIDTH", "Axis", "Paint", "axis_lines", "axis_of", "numbers", "series_lines"]
@@ -136,7 +136,7 @@ def _bracket(fault: FaultRecord, axis: Axis) -> str:
         return ""
     first, last = axis.column(min(begun)), axis.column(max(over))
     inside = last - first - 1
-    name = f" {fault.name} "
+    name = f" {printable(fault.name)} "
     if inside < len(name) + 2:
         line = f"{' ' * first}├{'─' * inside}┤"
         return f"{line}{name}".rstrip() if last + len(name) < WIDTH else f"{name.rjust(first)}{line.lstrip()}"

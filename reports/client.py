@@ -53,14 +53,15 @@ def send(store: Store, to: str, token: str, patience: float = 60.0) -> Sent:
 
     Whatever was not heard is sent again with growing pauses, for `patience` seconds a bulk; the same bulk has the same
     Idempotency-Key, and a run that arrived is not stored again. Raises UsageError for a URL or a token that cannot be
-    meant, Unreachable where the server stays away: what it confirmed until then is noted.
+    meant, Unreachable where the server stays away: what it confirmed until then is noted. A record that is damaged
+    here is not sent, and named.
     """
     place = _base(to)
-    total = Sent()
+    total, damaged = Sent(), list[str]()
     with httpx.Client(base_url=place, headers={"Authorization": f"Bearer {token}"}, timeout=_SECONDS) as client:
-        for bulk in _bulks(store, _missing(store, place)):
+        for bulk in _bulks(store, _missing(store, place), damaged):
             total = _added(total, _deliver(store, client, place, bulk, patience))
-    return total
+    return _added(total, Sent(refused=tuple(damaged)))
 
 
 def _base(to: str) -> str:
@@ -80,10 +81,15 @@ def _missing(store: Store, place: str) -> list[str]:
         return list(connection.scalars(query))
 
 
-def _bulks(store: Store, names: Sequence[str]) -> Iterator[list[tuple[str, bytes]]]:
+def _bulks(store: Store, names: Sequence[str], damaged: list[str]) -> Iterator[list[tuple[str, bytes]]]:
     bulk: list[tuple[str, bytes]] = []
     for name in names:
-        bulk.append((name, store.content(name)))
+        try:
+            bulk.append((name, store.content(name)))
+        except Unreachable:
+            raise
+        except ChaosctlError as error:
+            damaged.append(str(error))
         if len(bulk) == _RUNS or sum(len(content) for _, content in bulk) > _BYTES:
             yield bulk
             bulk = []

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InvalidatePoolError, NoSuc
 
 from reports.place import resolved, without_password
 from reports.tables import REVISION
-from runner.errors import Missing, Unreachable, UsageError
+from runner.errors import Missing, Unreachable, UsageError, in_one_line
 from runner.paths import state_dir
 
 __all__ = ["connect", "reaching", "return_to", "writing"]
@@ -80,16 +80,17 @@ def reaching(url: str) -> Iterator[None]:
         yield
     except (OSError, SQLAlchemyError) as error:
         raise Unreachable(
-            f"The store {without_password(url)} cannot be used: {_cause(error)}.",
+            f"The store {without_password(url)} cannot be used: {_cause(error)}",
             "See that it runs and that this user may write to it; --store names another.",
         ) from error
 
 
 def _cause(error: OSError | SQLAlchemyError) -> str:
     if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return str(cause).strip().rstrip(".")
+        return f"{error.filename}: {error.strerror}."
+    said = str(error.orig if isinstance(error, DBAPIError) else error)
+    cause = in_one_line(said.replace("\n\t", ". "))  # libpq's hints are indented
+    return cause if cause.endswith(("?", ".")) else f"{cause}."
 
 
 def _engine(url: str) -> Engine:

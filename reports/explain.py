@@ -63,8 +63,12 @@ def explain_run(record: Record, formula: str = FORMULA) -> Explanation:
         sentence=f"{judgement.score:g} of 100, {judgement.verdict.value}, by formula {formula}: "
         f"q = 100 * g * (0.6 A + 0.4 R) = 100 * {int(found.intact)} * "
         f"(0.6 * {found.absorbed:.3f} + 0.4 * {found.recovered:.3f})",
-        terms=(_absorbed(record, window, found), _recovered(record, window, found), _intact(record, window, found)),
-        samples=tuple(_samples(record, window)),
+        terms=(
+            _absorbed(record, window, found),
+            _recovered(record, window, found),
+            _intact(record, window, found, formula),
+        ),
+        samples=(*_samples(record, window), *_in_use(record, formula)),
         levers=_by_gain(_run_levers(record, window, found)),
     )
 
@@ -73,10 +77,11 @@ def explain_cell(cell: Cell, now: float) -> Explanation:
     """Return how the score of a cell comes about, by the track that decides it."""
     age = cell.age(now)
     fresh = f"the last valid run was {_days(age)} ago" if age is not None else "no run was ever valid"
+    fresh += "; a run is dated ahead" if cell.ahead else ""
     if not cell.tracks or not cell.score:
         none = f"0 of 100: nothing valid in the last {WINDOW / _DAY:.0f} days; {fresh}"
         samples = tuple(_invalid(track) for track in cell.tracks if track.invalid)
-        return Explanation(str(cell.key), None, none, (), samples, (Lever(None, _FIRST_RUN),))
+        return Explanation(str(cell.key), None, none, (), samples, (_first(cell),))
     track, score = cell.tracks[0], cell.score
     others = f"; {counted(len(cell.tracks) - 1, 'other experiment')} scored higher" if len(cell.tracks) > 1 else ""
     return Explanation(
@@ -112,7 +117,13 @@ def explain_service(service: Service) -> Explanation:
     )
 
 
-_FIRST_RUN = "Run it: until a run is valid, it counts 0."
+_AHEAD = "Set the clock of the machine that ran {}: a run is dated ahead, and counts from that time on."
+
+
+def _first(cell: Cell) -> Lever:
+    """Return what to do where nothing is valid."""
+    ahead = _AHEAD.format("it") if cell.ahead else ""
+    return Lever(None, ahead or _mend(cell) or "Run it: until a run is valid, it counts 0.")
 
 
 def _absorbed(record: Record, window: Window, found: Figures) -> Term:
@@ -143,11 +154,21 @@ def _recovered(record: Record, window: Window, found: Figures) -> Term:
     )
 
 
-def _intact(record: Record, window: Window, found: Figures) -> Term:
+def _intact(record: Record, window: Window, found: Figures, formula: str) -> Term:
+    if formula == "1":
+        return Term("g, invariants", "1", "formula 1 knows none")
     names = [series.probe for series in record.series if series.invariant]
     if not found.intact:
         return Term("g, invariants", "0", f"broke: {', '.join(broken(record, window))}")
     return Term("g, invariants", "1", f"held: {', '.join(names)}" if names else "none is declared")
+
+
+def _in_use(record: Record, formula: str) -> Iterator[str]:
+    """Yield what cells count a run as that was judged by an older formula."""
+    if formula != FORMULA:
+        now = judge(record)
+        score = "no score" if now.score is None else f"{now.score:g} of 100"
+        yield f"cells and services count it by formula {FORMULA}: {score}, {now.verdict.value}"
 
 
 def _samples(record: Record, window: Window | None) -> Iterator[str]:
@@ -223,8 +244,13 @@ def _cell_levers(track: Track) -> Iterator[Lever]:
     if green:
         wanted = f"{green} more {'pass' if green == 1 else 'passes'} in a row bring"
         yield Lever(None, f"{wanted} the pass rate's bound to {_GREEN_WANTED:g}.")
-    if track.invalid:
-        yield Lever(None, f"Mend what made {counted(track.invalid, 'run')} say nothing; see above.")
+    if mend := _mend(track):
+        yield Lever(None, mend)
+
+
+def _mend(of: Cell | Track, where: str = "see above", under: str = "") -> str:
+    """Return what to mend so that its runs say something; nothing where all of them did."""
+    return f"Mend what made {counted(of.invalid, 'run')}{under} say nothing; {where}." if of.invalid else ""
 
 
 def _night(track: Track, at: int) -> str:
@@ -249,7 +275,10 @@ def _part_basis(part: Part) -> str:
 def _part_lever(part: Part, total: float) -> Lever:
     gain = part.weight * (100 - part.low) / total
     if not part.covered:
-        return Lever(gain, f"Run {part.fault}: {part.state}. The gain is that of a score of 100.")
+        ahead = _AHEAD.format(part.fault) if part.cell and part.cell.ahead else ""
+        mend = _mend(part.cell, "explain the cell to see why", f" of {part.fault}") if part.cell else ""
+        what = ahead or mend or f"Run {part.fault}: {part.state}."
+        return Lever(gain, f"{what} The gain is that of a score of 100.")
     return Lever(gain, f"Bring {part.fault} from {part.low:g} to 100; explain the cell to see how.")
 
 
@@ -264,4 +293,4 @@ def _after(seconds: float) -> str:
 
 
 def _days(seconds: float) -> str:
-    return f"{seconds / 3600:.0f} hours" if seconds < 2 * _DAY else f"{seconds / _DAY:.0f} days"
+    return counted(seconds / 3600, "hour") if seconds < 2 * _DAY else counted(seconds / _DAY, "day")

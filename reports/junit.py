@@ -94,7 +94,7 @@ def _series(case: Element, started: float) -> Series:
 
 
 def _outcomes(case: Element) -> Iterator[tuple[Outcome, str]]:
-    for tag, outcome in (("error", Outcome.FAILED), ("failure", Outcome.BAD), ("skipped", Outcome.NO_SERIES)):
+    for tag, outcome in (("failure", Outcome.BAD), ("error", Outcome.FAILED), ("skipped", Outcome.NO_SERIES)):
         for found in case.iter(tag):
             yield outcome, _clean(found.get("message") or found.text or "")
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from reports.history import RunSummary
 from reports.record import Judgement, Record, Start
 from reports.verdict import judge, judged, unjudgeable
-from runner.errors import ChaosctlError
+from runner.errors import ChaosctlError, in_one_line
 
 __all__ = [
     "Packed",
@@ -106,7 +106,8 @@ def unpack_bytes(run: str, address: str, body: bytes) -> bytes:
     if sha256(content).hexdigest() != address:
         raise ChaosctlError(
             f"The record of run {run} is not the one that was stored: it does not match {address[:12]}.",
-            "Do not trust it. Restore the store from a backup, or delete the run.",
+            "Do not trust it. Restore the store from a backup; or take all that is whole to another store: "
+            "chaosctl report copy --to URL.",
         )
     return content
 
@@ -166,6 +167,6 @@ def _result_rows(record: Record, judgement: Judgement, project: str) -> list[dic
 
 def _unreadable(run: str, error: Exception) -> ChaosctlError:
     return ChaosctlError(
-        f"The record of run {run} cannot be read by this version of chaosctl: {error}.",
+        f"The record of run {run} cannot be read by this version of chaosctl: {in_one_line(str(error)).rstrip('.')}.",
         "Read it with the version that wrote it, or restore the store from a backup.",
     )

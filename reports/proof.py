@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from reports.record import FaultRecord, LookRecord, TargetRecord
 from reports.validity import target_gap
-from reports.words import after_start, counted, listed
+from reports.words import after_start, counted, listed, printable
 from runner.model import Sight
 
 __all__ = ["proof_lines"]
@@ -26,7 +26,7 @@ def proof_lines(fault: FaultRecord, start: float) -> list[str]:
     """Return the looks at each target; where there are many, those that are alike stand as one."""
     targets = sorted(fault.targets, key=lambda target: target.target)
     groups = [[target] for target in targets] if len(targets) <= _FEW else _alike(targets)
-    return [line for group in groups for line in _block(group, start)]
+    return [printable(line) for group in groups for line in _block(group, start)]
 
 
 def _alike(targets: Sequence[TargetRecord]) -> list[list[TargetRecord]]:

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, FailFast, Field, ValidationInfo, model_validator
 
 from reports.canonical import HOLE, canonical, column, filled, words
 from runner.model import EndsBy, Outcome, Sight, Verdict
@@ -50,8 +50,10 @@ def _to_the_millisecond(values: tuple[float, ...], info: ValidationInfo) -> tupl
     return values if whole else tuple([round(value, 3) for value in values])
 
 
+# Of many wrong ones the first is told: to write an error for each of a million takes a server many seconds.
+Several = Annotated[tuple[T, ...], FailFast()]
 Moment = Annotated[float, AfterValidator(lambda value: round(value, 3))]
-Moments = Annotated[tuple[float, ...], AfterValidator(_to_the_millisecond)]
+Moments = Annotated[Several[float], AfterValidator(_to_the_millisecond)]
 # A field that came later is left out of the bytes where it says nothing: older records keep their addresses.
 Later = Annotated[T, Field(exclude_if=lambda value: not value)]
 
@@ -66,7 +68,7 @@ class Experiment(_Frozen):
     title: str
     path: str = ""
     hash: str = ""
-    tags: tuple[str, ...] = ()
+    tags: Several[str] = ()
 
 
 class Origin(_Frozen):
@@ -136,7 +138,7 @@ class TargetRecord(_Frozen):
     healed: Moment | None = None
     ended_how: Literal["deadline", "undone", "gone", "unknown"] = "unknown"
     hits: int | None = None
-    looks: tuple[LookRecord, ...] = ()
+    looks: Several[LookRecord] = ()
     error: str = ""
 
 
@@ -158,9 +160,9 @@ class FaultRecord(_Frozen):
     ends_by: EndsBy
     duration: float
     at_least: int | None = None
-    targets: tuple[TargetRecord, ...]
-    shares: Later[tuple[ShareRecord, ...]] = ()
-    notes: tuple[str, ...] = ()
+    targets: Several[TargetRecord]
+    shares: Later[Several[ShareRecord]] = ()
+    notes: Several[str] = ()
 
 
 class Series(_Frozen):
@@ -179,8 +181,8 @@ class Series(_Frozen):
     resolution: Annotated[float, Field(ge=0)]
     start: Moment
     offsets: Moments
-    values: tuple[float | str | bool | None, ...]
-    outcomes: tuple[Outcome, ...]
+    values: Several[float | str | bool | None]
+    outcomes: Several[Outcome]
     detail: str = ""
 
     @model_validator(mode="after")
@@ -197,8 +199,8 @@ class Events(_Frozen):
     bad_query: str
     start: Moment
     offsets: Moments
-    all: tuple[float, ...]
-    bad: tuple[float, ...]
+    all: Several[float]
+    bad: Several[float]
 
     @model_validator(mode="after")
     def _aligned(self) -> "Events":
@@ -229,7 +231,7 @@ class Judgement(_Frozen):
     """What follows from the rest of the record, by the formula of that version."""
 
     verdict: Verdict
-    reasons: tuple[str, ...]
+    reasons: Several[str]
     score: float | None
     formula: str
     bad_share: float | None = None
@@ -266,12 +268,12 @@ class Record(_Frozen):
     started: Moment
     ended: Moment
     dry: bool = False
-    timeline: tuple[Event, ...] = ()
-    faults: tuple[FaultRecord, ...] = ()
-    series: tuple[Series, ...] = ()
+    timeline: Several[Event] = ()
+    faults: Several[FaultRecord] = ()
+    series: Several[Series] = ()
     events: Events | None = None
-    decisions: tuple[Decision, ...] = ()
-    residue: tuple[str, ...] = ()
+    decisions: Several[Decision] = ()
+    residue: Several[str] = ()
     problem: Problem | None = None
     journal: Mapping[str, Any] = Field(default_factory=dict)
     judgement: Judgement | None = None

@@ -130,8 +130,8 @@ def hard_failures(record: Record, window: Window, steady: float | None) -> dict[
 
 def broken(record: Record, window: Window) -> dict[str, list[Slot]]:
     """Return the bad samples of each invariant from the first effect on, however late they were seen."""
-    bad = {series.probe: samples(series).bad(window.effective) for series in record.series if series.invariant}
-    return {probe: found for probe, found in bad.items() if found}
+    invariants = [(series.probe, samples(series)) for series in record.series if series.invariant]
+    return {probe: bad for probe, found in invariants if (bad := found.bad(window.effective))}
 
 
 def counted_until(events: Events, window: Window) -> float | None:

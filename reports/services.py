@@ -39,9 +39,11 @@ class Part:
 
     @property
     def state(self) -> str:
-        """`covered`, or why it counts 0: `never run`, `never valid` or `expired`."""
+        """`covered`, or why it counts 0: `dated ahead`, `never run`, `never valid` or `expired`."""
         if self.covered:
             return "covered"
+        if self.cell and self.cell.ahead:
+            return "dated ahead"
         if self.cell is None or self.cell.last_run is None:
             return "never run"
         return "never valid" if self.cell.last_valid is None else "expired"

@@ -28,11 +28,12 @@ __all__ = ["Standing", "Standings"]
 
 _KEPT = 50_000
 """At some 2 KB each; the least asked for are forgotten."""
-_MADE = f"{FORMULA}.1"
+_MADE = f"{FORMULA}.2"
 """By which formula, and how it is written down; what says otherwise is computed again."""
 _MANY = 200
 _EVER = 1e12
 """No run enters or leaves a window later; JSON has no word for infinity."""
+_CELL = "last_run", "last_valid", "weight", "required", "ahead"
 _TRACK = "experiment", "experiment_hash", "valid", "invalid", "passed", "pass_rate_low"
 
 Known = tuple[Key, str | None]
@@ -133,7 +134,7 @@ class Standings:
 
     def _computed(self, wanted: Mapping[Key, Versions], project: str | None, now: float) -> dict[Key, Standing]:
         read = self._read(list(wanted), project, now)
-        latest = {key: run.run for key, (_, _, runs) in read.items() if (run := _latest(runs))}
+        latest = {key: run.run for key, (_, _, runs) in read.items() if (run := _latest(runs, now))}
         windows = self._windows(latest)
         return {
             key: Standing(wanted[key], until, _summed_up(whole), windows.get(key))
@@ -177,8 +178,8 @@ def _still(known: Mapping[Key, Standing], wanted: Mapping[Key, Versions], now: f
     return {key: each for key, each in known.items() if each.versions == wanted[key] and now < each.until}
 
 
-def _latest(runs: Iterable[RunSummary]) -> RunSummary | None:
-    valid = [run for run in runs if run.valid]
+def _latest(runs: Iterable[RunSummary], now: float) -> RunSummary | None:
+    valid = [run for run in runs if run.valid and run.started <= now]
     return max(valid, key=lambda run: (run.started, run.run), default=None)
 
 
@@ -202,7 +203,7 @@ def _seen(project: str | None) -> str:
 
 
 def _row(key: Key, project: str | None, each: Standing) -> dict[str, Any]:
-    told = {name: getattr(each.cell, name) for name in ("last_run", "last_valid", "weight", "required")}
+    told = {name: getattr(each.cell, name) for name in _CELL}
     tracks = [
         (*(getattr(track, name) for name in _TRACK), list(track.score) if track.score else None)
         for track in each.cell.tracks
@@ -221,5 +222,5 @@ def _standing(key: Key, until: float, told: dict[str, Any]) -> Standing:
     )
     versions = tuple((project, changed) for project, changed in told["versions"])
     begin_and_end = told["window"] and (told["window"][0], told["window"][1])
-    whole = Cell(key, tracks, told["last_run"], told["last_valid"], told["weight"], told["required"])
+    whole = Cell(key, tracks, **{name: told[name] for name in _CELL})
     return Standing(versions, until, whole, begin_and_end)

@@ -16,8 +16,9 @@ from reports.place import resolved, without_password
 from reports.record import Record, Start
 from reports.tables import bodies, records, results, rollups, runs
 from runner.errors import ChaosctlError, UsageError
+from runner.model import iso
 
-__all__ = ["Row", "Store", "open_store"]
+__all__ = ["Row", "SamplesPruned", "Store", "open_store"]
 
 _SHOWN = (
     *runs.c,
@@ -49,6 +50,15 @@ class Row:
     score: float | None
     formula: str | None
     faults: tuple[str, ...]
+
+    @property
+    def outcome(self) -> str:
+        """What came of a run that ended: `pass, 96.5 of 100`."""
+        return _outcome(self)
+
+
+class SamplesPruned(UsageError):
+    """A run's samples went because of their age; the message says what is known of it still, and its row has that."""
 
 
 @contextmanager
@@ -138,15 +148,18 @@ class Store:
             return _rows(connection, query.where(or_(records.c.run.is_not(None), runs.c.ended.is_(None))))
 
     def find(self, written: str) -> str:
-        """Return the run that `last` or the beginning of its id names; raises UsageError where that is not one run."""
+        """Return the run that the beginning of its id names, or `last`: of those that ended, the one that began last.
+
+        Raises UsageError where that is not one run.
+        """
         latest = select(runs.c.run).order_by(runs.c.started.desc(), runs.c.run.desc())
-        named = latest if written == "last" else latest.where(runs.c.run.startswith(written, autoescape=True))
+        begins = runs.c.run.startswith(written, autoescape=True)
+        named = latest.where(runs.c.ended.is_not(None) if written == "last" else begins)
         with reaching(self.place), self.engine.begin() as connection:
             found = list(connection.scalars(named.limit(5)))
         if not found:
-            raise UsageError(
-                f"No run in {self.place} is named {written!r}.", "chaosctl report list shows those there are."
-            )
+            none = "has ended yet" if written == "last" else f"is named {written!r}"
+            raise UsageError(f"No run in {self.place} {none}.", "chaosctl report list shows those there are.")
         if len(found) > 1 and written != "last" and written not in found:
             raise UsageError(
                 f"{written!r} is the beginning of several runs: {', '.join(found)}.", "Write more of the one you mean."
@@ -192,8 +205,8 @@ class Store:
             connection.execute(update(runs).where(runs.c.run == run).values(pinned=reason))
 
     def _body(self, run: str) -> tuple[str, bytes]:
-        query = select(records.c.address, bodies.c.body, rollups.c.address.label("rolled"))
-        query = query.outerjoin(bodies).outerjoin(rollups, rollups.c.address == records.c.address)
+        columns = *records.c, runs.c.started, bodies.c.body, rollups.c.address.label("rolled")
+        query = select(*columns).select_from(records).join(runs).outerjoin(bodies).outerjoin(rollups)
         query = query.where(records.c.run == run)
         found = self._one(query)
         if found is None:
@@ -205,16 +218,25 @@ class Store:
                 "It is still running, or was killed; chaosctl faults shows whether it left anything.",
             )
         if found.body is None:
-            rest = "a roll-up of it remains" if found.rolled else "its verdict and figures remain"
-            raise UsageError(
-                f"The samples of run {run} were pruned because of their age; {rest}.",
-                "chaosctl report pin keeps everything of a run, if it is pinned in time.",
-            )
+            raise _pruned(found)
         return found.address, found.body
 
     def _one(self, query: Select[Any]) -> Any:
         with reaching(self.place), self.engine.begin() as connection:
             return connection.execute(query).one_or_none()
+
+
+def _pruned(found: Any) -> SamplesPruned:
+    rest = "a roll-up of it remains, and its verdict" if found.rolled else "its verdict and figures remain"
+    return SamplesPruned(
+        f"The samples of run {found.run} were pruned because of their age; {rest}: "
+        f"{_outcome(found)}, started {iso(found.started)[:19].replace('T', ' ')} UTC.",
+        "chaosctl report pin keeps everything of a run, if it is pinned in time.",
+    )
+
+
+def _outcome(found: Any) -> str:
+    return f"{found.verdict}, {'no score' if found.score is None else f'{found.score:g} of 100'}"
 
 
 def _of_experiment(written: str) -> Any:

@@ -8,6 +8,7 @@ from reports.chart import Paint, axis_lines, axis_of, numbers, series_lines
 from reports.proof import proof_lines
 from reports.record import FaultRecord, Judgement, Record, Series, ShareRecord
 from reports.verdict import judge
+from reports.words import printable
 from runner.model import Outcome, Verdict, format_duration, iso
 
 __all__ = ["summary"]
@@ -46,8 +47,8 @@ def _heading(record: Record, judgement: Judgement, paint: Paint) -> list[str]:
     about = f"{place and place + ', '}{started}, took {format_duration(record.ended - record.started)}"
     return [
         f"{paint.put(style, _verdict(record, judgement))}",
-        *textwrap.wrap(record.experiment.title, _COLUMNS),
-        *textwrap.wrap(about, _COLUMNS),
+        *textwrap.wrap(printable(record.experiment.title), _COLUMNS),
+        *textwrap.wrap(printable(about), _COLUMNS),
     ]
 
 
@@ -74,7 +75,7 @@ def _sentences(reasons: Iterable[str]) -> list[str]:
 
 
 def _wrapped(text: str, hang: str = "  ") -> list[str]:
-    return textwrap.wrap(text, _COLUMNS - 4, subsequent_indent=hang, break_on_hyphens=False)
+    return textwrap.wrap(printable(text), _COLUMNS - 4, subsequent_indent=hang, break_on_hyphens=False)
 
 
 def _fault(fault: FaultRecord) -> list[str]:

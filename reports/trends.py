@@ -1,18 +1,19 @@
-"""What changed in a cell over its nights: a regression, a flake, a decline, or no more than chance.
+"""What changed in a cell over its nights: a regression, a flake, a decline, or no more than chance; and what fails on.
 
-Pure functions of cells; docs/trends.md explains them. Only valid runs of one experiment hash are compared.
+Pure functions of cells; docs/scores.md explains them. Only valid runs of one experiment hash are compared.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from statistics import median
 
+from reports.bounds import wilson_lower
 from reports.cells import Cell, Key, Track
 from reports.history import RunSummary
 from reports.words import counted, percent
-from runner.model import format_duration
+from runner.model import format_duration, iso
 
 __all__ = ["BEFORE", "RECENT", "Finding", "Kind", "findings"]
 
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     """What was found, the gravest first."""
 
     REGRESSION = "regression"
+    FAILING = "failing"
     NEW_FAILURE = "new failure"
     DECLINE = "decline"
     SLOWER = "slower recovery"
@@ -41,8 +43,8 @@ class Kind(StrEnum):
 class Finding:
     """One thing found in a track; `before` and `after` are the nights compared, the oldest first.
 
-    `p` is the chance of it without any change, `adjusted` the same after Benjamini and Hochberg across all cells; None
-    where it was not found by a test.
+    `before` is empty where a cell fails since the first of them. `p` is the chance of it without any change, `adjusted`
+    the same after Benjamini and Hochberg across all cells; None where it was not found by a test.
     """
 
     key: Key
@@ -54,9 +56,9 @@ class Finding:
     adjusted: float | None = None
 
     @property
-    def between(self) -> tuple[str, str]:
-        """The last night before it and the first with it: what changed between them is what to look at."""
-        return self.before[-1].run, self.after[0].run
+    def between(self) -> tuple[str, str] | None:
+        """The last night before it and the first with it: what changed between them; None where none is before it."""
+        return (self.before[-1].run, self.after[0].run) if self.before else None
 
 
 def findings(found: Mapping[Key, Cell]) -> list[Finding]:
@@ -73,11 +75,10 @@ def _passes(tracks: Sequence[tuple[Key, Track]]) -> Iterable[Finding]:
     chances = [_chance(before, after) for _, before, after in split]
     adjusted = _adjusted(chances)
     for (key, track), (_, before, after), p, q in zip(tracks, split, chances, adjusted, strict=True):
-        sudden = _sudden(key, track.runs)
-        if sudden:
-            yield sudden
-        elif p is not None and q is not None and any(not run.passed for run in after):
-            yield _rated(key, before, after, p, q)
+        rated = _rated(key, before, after, p, q) if p is not None and q is not None else None
+        declined = rated if rated and rated.kind is Kind.DECLINE else None
+        if found := _sudden(key, track.runs) or declined or _failing(key, track.runs) or rated:
+            yield found
 
 
 def _split(track: Track) -> tuple[tuple[RunSummary, ...], tuple[RunSummary, ...]]:
@@ -97,7 +98,7 @@ def _sudden(key: Key, runs: Sequence[RunSummary]) -> Finding | None:
 def _named(
     key: Key, before: Sequence[RunSummary], after: Sequence[RunSummary], since: Sequence[RunSummary]
 ) -> Finding | None:
-    failed = sum(not run.passed for run in after)
+    failed = _failed(after)
     told = f"It failed after {STREAK} passes"
     if failed >= 2 and any(not run.passed for run in since[-2:]):
         return Finding(
@@ -117,8 +118,43 @@ def _named(
     return None
 
 
-def _rated(key: Key, before: Sequence[RunSummary], after: Sequence[RunSummary], p: float, adjusted: float) -> Finding:
-    failed, earlier = (sum(not run.passed for run in runs) for runs in (after, before))
+def _failing(key: Key, runs: Sequence[RunSummary]) -> Finding | None:
+    """Return what fails on without five passes before it: where nothing changed, no test of a change finds it."""
+    since = _failing_since(runs)
+    if since is None:
+        return None
+    before, after = tuple(runs[:since]), tuple(runs[since:])
+    failed = _failed(after)
+    those = f"each of the last {failed}" if failed == len(after) else f"{failed} of the last {len(after)}"
+    earlier = f", and in {_failed(before)} of the {len(before)} before" if before else ""
+    reason = next(run.reason for run in reversed(after) if not run.passed)
+    told = f"It failed in {those} nights, since {iso(after[0].started)[:10]}{earlier}: {reason}"
+    return Finding(key, Kind.FAILING, told, before, after)
+
+
+def _failing_since(runs: Sequence[RunSummary]) -> int | None:
+    """Return the first of at least five failures in a row, up to the last night.
+
+    Else the first failure of all, where most of the last five nights failed and, by the lower end of Wilson's interval,
+    more than half of all nights do: 4 of 4, 7 of 8, 9 of 10. None where neither holds.
+    """
+    streak = sum(1 for _ in takewhile(lambda run: not run.passed, reversed(runs)))
+    if streak >= STREAK:
+        return len(runs) - streak
+    mostly = 2 * _failed(runs[-RECENT:]) > RECENT and wilson_lower(_failed(runs), len(runs)) > 0.5
+    return next(at for at, run in enumerate(runs) if not run.passed) if mostly else None
+
+
+def _failed(runs: Sequence[RunSummary]) -> int:
+    return sum(not run.passed for run in runs)
+
+
+def _rated(
+    key: Key, before: Sequence[RunSummary], after: Sequence[RunSummary], p: float, adjusted: float
+) -> Finding | None:
+    failed, earlier = _failed(after), _failed(before)
+    if not failed:
+        return None
     told = f"{failed} of the last {len(after)} nights failed, where {earlier} of the {len(before)} before did"
     significant = adjusted <= _FALSE_DISCOVERIES
     meaning = (
@@ -136,7 +172,7 @@ def _chance(before: Sequence[RunSummary], after: Sequence[RunSummary]) -> float 
         return None
     from scipy.stats import fisher_exact  # noqa: PLC0415 - a second that only trends need
 
-    table = [[sum(not run.passed for run in runs), sum(run.passed for run in runs)] for runs in (after, before)]
+    table = [[_failed(runs), len(runs) - _failed(runs)] for runs in (after, before)]
     return float(fisher_exact(table, alternative="greater").pvalue)
 
 

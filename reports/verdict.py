@@ -21,9 +21,13 @@ from reports.words import after_start, counted, listed, percent
 from runner.errors import Residue, UsageError
 from runner.model import Outcome, Verdict, format_duration
 
-__all__ = ["judge", "judged", "unjudgeable"]
+__all__ = ["check_formula", "judge", "judged", "unjudgeable"]
 
 _BUDGET_DAYS = 30
+_UNVERIFIED = {
+    Outcome.BAD: "failed by a JUnit report, unverified",
+    Outcome.FAILED: "ended in an error by a JUnit report, which tells nothing of the service",
+}
 
 
 def judged(record: Record) -> Record:
@@ -37,9 +41,14 @@ def judge(record: Record, formula: str = FORMULA) -> Judgement:
     The first that applies decides: residue, error, abort, not valid, fail, pass. Raises UsageError for a formula that
     there is not.
     """
+    check_formula(formula)
+    return _judge(record, formula).model_copy(update={"formula": formula})
+
+
+def check_formula(formula: str) -> None:
+    """Raise UsageError for a formula that there is not."""
     if formula not in FORMULAS:
         raise UsageError(f"There is no formula {formula!r}.", f"Known: {', '.join(FORMULAS)}; the last one is in use.")
-    return _judge(record, formula).model_copy(update={"formula": formula})
 
 
 def unjudgeable(error: Exception) -> Judgement:
@@ -79,13 +88,21 @@ def _unscored(verdict: Verdict, reasons: Sequence[str], exit_code: int | None = 
 
 def _imported(record: Record) -> Judgement:
     """Judge what somebody else's tests say: they may show a weakness, never resilience, because nothing is proven."""
-    outcomes = [(series.probe, outcome) for series in record.series for outcome in series.outcomes]
-    bad, good = ([probe for probe, found in outcomes if found is wanted] for wanted in (Outcome.BAD, Outcome.GOOD))
-    if bad:
-        told = f"{counted(len(bad), 'test')} of {len(outcomes):,} failed by a JUnit report, unverified: {listed(bad)}."
-        return _unscored(Verdict.FAIL, [told])
-    told = f"{counted(len(good), 'test')} of {len(outcomes):,} passed by a JUnit report."
-    return _unscored(Verdict.INCONCLUSIVE, [f"{told} It is unverified: no fault was proven, so nothing is concluded."])
+    named: dict[Outcome, list[str]] = {outcome: [] for outcome in Outcome}
+    for series in record.series:
+        for outcome in series.outcomes:
+            named[outcome].append(series.probe)
+    reasons = [
+        f"{counted(len(named[outcome]), 'test')} of {len(record.series):,} {what}: {listed(named[outcome])}."
+        for outcome, what in _UNVERIFIED.items()
+        if named[outcome]
+    ]
+    if named[Outcome.BAD]:
+        return _unscored(Verdict.FAIL, reasons)
+    skipped = f", {len(named[Outcome.NO_SERIES]):,} skipped" if named[Outcome.NO_SERIES] else ""
+    told = f"{counted(len(named[Outcome.GOOD]), 'test')} of {len(record.series):,} passed by a JUnit report{skipped}."
+    unproven = f"{told} It is unverified: no fault was proven, so nothing is concluded."
+    return _unscored(Verdict.INCONCLUSIVE, [*reasons, unproven])
 
 
 def _injected(record: Record) -> list[str]:

@@ -1,6 +1,6 @@
 """Figures as people read them, shared by reasons and reports."""
 
-__all__ = ["after_start", "counted", "listed", "percent"]
+__all__ = ["after_start", "counted", "listed", "percent", "printable"]
 
 
 def counted(number: float, noun: str) -> str:
@@ -22,3 +22,14 @@ def listed(names: list[str], most: int = 3) -> str:
 def after_start(moment: float, start: float) -> str:
     """Return a moment relative to the start of a run, in seconds: `+12.1s`."""
     return f"{moment - start:+,.1f}s"
+
+
+def printable(text: str) -> str:
+    """Return a text in one line that no terminal obeys: what cannot be seen stands as its escape, such as `\\x1b`."""
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable():
+        return letter
+    return " " if letter.isspace() else letter.encode("unicode_escape").decode()

@@ -4,7 +4,7 @@ OpenSLO: https://github.com/openslo/openslo (kind SLO, v1). Sloth: https://sloth
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,8 @@ from runner.errors import InvalidFile
 __all__ = ["Declared", "Events", "Slo", "resolved"]
 
 _WINDOW = re.compile(r"\{\{\s*\.window\s*\}\}|\$\{?window\}?")
+_WEEKS = re.compile(r"\s*(\d+)w\s*")
+_CALENDAR = re.compile(r"\s*\d+([MQY])\s*")
 _FORMATS = "OpenSLO (kind: SLO, ratioMetric) and Sloth (prometheus/v1, or kind: PrometheusServiceLevel) are known."
 
 
@@ -37,6 +39,18 @@ class Events(BaseModel):
         return self
 
 
+def _in_days(written: object) -> object:
+    """Return weeks as days; raises ValueError for a month, a quarter or a year, which have no certain length."""
+    if not isinstance(written, str):
+        return written
+    if found := _CALENDAR.fullmatch(written):
+        unit = {"M": "month", "Q": "quarter", "Y": "year"}[found[1]]
+        told = f"{written.strip()!r} is measured by the calendar, where one {unit} is longer than another"
+        raise ValueError(f"{told}: write days or weeks, such as 30d or 4w")
+    weeks = _WEEKS.fullmatch(written)
+    return f"{7 * int(weeks[1])}d" if weeks else written
+
+
 class Slo(BaseModel):
     """A target share of good events in percent, and the queries that count them; or the file that says so."""
 
@@ -44,7 +58,7 @@ class Slo(BaseModel):
 
     target: Annotated[float, Field(gt=0, lt=100, description="target share of good events, percent")] = 99.0
     name: str = ""
-    window: Duration = 0.0
+    window: Annotated[Duration, BeforeValidator(_in_days)] = 0.0
     total: str = ""
     good: str = ""
     bad: str = ""
@@ -57,6 +71,15 @@ class Slo(BaseModel):
         if (self.good or self.bad or self.total) and not (self.total and bool(self.good) != bool(self.bad)):
             raise ValueError("the queries of an SLO are `total` and one of `good` and `bad`")
         return self
+
+    def note(self) -> str:
+        """Return what to know where its file gives a target and no counters; empty otherwise."""
+        if not self.file or self.total:
+            return ""
+        return (
+            f"No counters of good and of all events were found in {self.file} for the SLO {self.name!r}, only a "
+            f"target of {self.target:g}%: time stands in for events. `events` in the experiment has them counted."
+        )
 
     def events(self) -> Events | None:
         """Return the counters in its queries; None where it has none. Raises UsageError where one holds several."""
@@ -80,7 +103,7 @@ def resolved(slo: Slo, folder: Path) -> Slo:
     if not slo.file:
         return slo
     path = folder / slo.file
-    found = [each for document in _documents(path) for each in _slos(document)]
+    found = list(_slos(_documents(path)))
     named = [each for each in found if slo.name in ("", each["name"])]
     if len(named) != 1:
         there = ", ".join(str(each["name"]) for each in found) or "none"
@@ -104,15 +127,19 @@ def _documents(path: Path) -> list[Any]:
         raise InvalidFile(str(path), "syntax", f"not YAML: {' '.join(str(error).split())}.", _FORMATS) from error
 
 
-def _slos(document: Any) -> Iterator[dict[str, Any]]:
-    """Yield the SLOs of one document in the words of this module."""
-    if not isinstance(document, Mapping):
-        return
-    spec: Mapping[str, Any] = _dig(document, "spec") or document
-    if document.get("kind") == "SLO":
-        yield _openslo(document, spec)
-    for slo in spec.get("slos") or []:
-        events = (slo.get("sli") or {}).get("events") or {}
+def _slos(documents: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the SLOs of all documents in the words of this module."""
+    known = [document for document in documents if isinstance(document, Mapping)]
+    indicators = {str(_dig(each, "metadata").get("name")): each for each in known if each.get("kind") == "SLI"}
+    for document in known:
+        if document.get("kind") == "SLO":
+            yield from _openslo(document, indicators)
+        yield from _sloth(_dig(document, "spec") or document)
+
+
+def _sloth(spec: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for slo in _mappings(spec.get("slos")):
+        events = _dig(slo, "sli", "events")
         yield {
             "name": slo.get("name", ""),
             "target": slo.get("objective"),
@@ -121,22 +148,42 @@ def _slos(document: Any) -> Iterator[dict[str, Any]]:
         }
 
 
-def _openslo(document: Mapping[str, Any], spec: Mapping[str, Any]) -> dict[str, Any]:
-    ratio = _dig(spec, "indicator", "spec", "ratioMetric")
-    objective: Mapping[str, Any] = next(iter(spec.get("objectives") or []), {})
-    percent = objective.get("targetPercent")
-    share = objective.get("target")
-    window = _dig({"first": next(iter(spec.get("timeWindow") or []), {})}, "first").get("duration")
-    return {
-        "name": _dig(document, "metadata").get("name", ""),
-        "target": percent if percent is not None else round(share * 100, 6) if isinstance(share, int | float) else None,
-        **({"window": window} if window else {}),
-        **{key: _query(ratio, name) for key, name in (("good", "good"), ("bad", "bad"), ("total", "total"))},
-    }
+def _openslo(document: Mapping[str, Any], indicators: Mapping[str, Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the SLO; one with several objectives as several, each named NAME/OBJECTIVE."""
+    spec = _dig(document, "spec") or document
+    name = _dig(document, "metadata").get("name", "")
+    window = next(iter(_mappings(spec.get("timeWindow"))), {}).get("duration")
+    objectives = _mappings(spec.get("objectives")) or [{}]
+    for objective in objectives:
+        target = _target(objective)
+        ratio = _ratio(objective if {"indicator", "indicatorRef"} & objective.keys() else spec, indicators)
+        called = objective.get("displayName") or (f"{target:.10g}" if isinstance(target, int | float) else target)
+        yield {
+            "name": name if len(objectives) == 1 else f"{name}/{called}",
+            "target": target,
+            **({"window": window} if window else {}),
+            **{key: _query(ratio, key) for key in ("good", "bad", "total")},
+        }
+
+
+def _target(objective: Mapping[str, Any]) -> Any:
+    percent, share = objective.get("targetPercent"), objective.get("target")
+    return percent if percent is not None else round(share * 100, 6) if isinstance(share, int | float) else None
+
+
+def _ratio(place: Mapping[str, Any], indicators: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the ratioMetric of the indicator that stands here, or that is named here and stands beside the SLO."""
+    indicator = _dig(place, "indicator") or indicators.get(str(place.get("indicatorRef")), {})
+    return _dig(indicator, "spec", "ratioMetric")
 
 
 def _query(ratio: Mapping[str, Any], name: str) -> str:
     return str(_dig(ratio, name, "metricSource", "spec").get("query", ""))
+
+
+def _mappings(data: Any) -> list[Mapping[str, Any]]:
+    """Return the entries of a list; one that is no mapping says nothing, and what it lacks is told."""
+    return [each if isinstance(each, Mapping) else {} for each in data] if isinstance(data, list) else []
 
 
 def _dig(data: Mapping[str, Any], *names: str) -> Mapping[str, Any]:

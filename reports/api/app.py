@@ -9,18 +9,21 @@ from anyio import to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from sqlalchemy import select
 from starlette.exceptions import HTTPException
 
 from reports.api import reading, standing, writing
 from reports.api.describe import described
-from reports.api.problems import FieldError, Problem, response
+from reports.api.direct import Direct
+from reports.api.problems import FieldError, Problem, problem_of, response
 from reports.api.reading import visible
 from reports.api.service import Reads, Service, Serving, Settings
-from reports.connect import connect
+from reports.connect import connect, reaching
 from reports.metrics import CONTENT_TYPE
 from reports.place import resolved, without_password
 from reports.store import Store
-from runner.errors import ChaosctlError, Unreachable
+from reports.tables import runs
+from runner.errors import ChaosctlError
 from runner.model import clock
 
 __all__ = ["create_app"]
@@ -34,6 +37,7 @@ def create_app(settings: Settings) -> FastAPI:
     store = Store(connect(settings.store_url), without_password(resolved(settings.store_url)))
     app = FastAPI(title="chaosctl reports", version="1", docs_url=None, redoc_url=None, lifespan=_lifespan)
     app.router.redirect_slashes = False
+    app.add_middleware(Direct)
     app.state.service = Service(store, settings)
     for router in (writing.router, reading.router, standing.router):
         app.include_router(router)
@@ -50,6 +54,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     service.background.start()
     yield
+    service.together.close()
     service.background.close()
     service.workers.close()
     service.store.engine.dispose()
@@ -58,7 +63,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 def _health(request: Request) -> Response:
     """Whether the store answers."""
     service: Service = request.app.state.service
-    service.store.rows(1)
+    with reaching(service.store.place), service.store.engine.connect() as connection:
+        connection.execute(select(runs.c.run).limit(1))
     return Response('{"status":"ok"}', media_type="application/json")
 
 
@@ -71,8 +77,9 @@ def _metrics(service: Serving, token: Reads) -> Response:
 
 def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(Problem)
-    async def problem(_request: Request, error: Problem) -> Response:
-        return response(error)
+    @app.exception_handler(ChaosctlError)
+    async def ours(_request: Request, error: Problem | ChaosctlError) -> Response:
+        return response(problem_of(error))
 
     @app.exception_handler(RequestValidationError)
     async def parameters(_request: Request, error: RequestValidationError) -> Response:
@@ -85,16 +92,6 @@ def _answer_errors(app: FastAPI) -> None:
         status = HTTPStatus(error.status_code)
         kind = status.phrase.lower().replace(" ", "-")
         return response(Problem(status, kind, f"{status.description or status.phrase}.", headers=error.headers))
-
-    @app.exception_handler(Unreachable)
-    async def away(_request: Request, error: Unreachable) -> Response:
-        told = "The store does not answer; nothing was stored. Send it again later: the same run is stored once."
-        status = HTTPStatus.SERVICE_UNAVAILABLE
-        return response(Problem(status, "store-away", f"{told} {error.message}", headers={"Retry-After": "5"}))
-
-    @app.exception_handler(ChaosctlError)
-    async def damaged(_request: Request, error: ChaosctlError) -> Response:
-        return response(Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "damaged", str(error)))
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from reports.api.envelope import EVENT, EVENT_TYPE
+from reports.api.kinds import JSON, LINES, XML
 from reports.api.problems import MEDIA_TYPE, ProblemBody
-from reports.api.writing import JSON, LINES, XML, Taken, TakenMany
+from reports.api.writing import Taken, TakenMany
 from reports.record import Record
 
 __all__ = ["described"]

@@ -1,16 +1,22 @@
 """What is wrong with a request, as RFC 9457 has it: one shape for every error, naming the fields at fault."""
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-__all__ = ["MEDIA_TYPE", "FieldError", "Problem", "ProblemBody", "invalid", "response"]
+from runner.errors import ChaosctlError, Unreachable
+
+__all__ = ["MEDIA_TYPE", "FieldError", "Problem", "ProblemBody", "invalid", "problem_of", "response"]
 
 MEDIA_TYPE = "application/problem+json"
 _MOST = 20
+_LOG = logging.getLogger(__name__)
 
 
 class FieldError(BaseModel):
@@ -52,6 +58,29 @@ class Problem(Exception):
             detail=detail,
             errors=list(errors),
         )
+
+
+def problem_of(error: Problem | ChaosctlError) -> Problem:
+    """Return how an error of ours is answered; where the store is, and what it said, is for the log alone."""
+    match error:
+        case Problem():
+            return error
+        case Unreachable():
+            told = "The store does not answer; nothing was stored. Send it again later: the same run is stored once."
+            status, again = HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "5"}
+            _log(error.message, _minute())
+            return Problem(status, "store-away", told, headers=again)
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "damaged", str(error))
+
+
+@lru_cache(maxsize=32)
+def _log(message: str, _minute: int) -> None:
+    """Log it once a minute: while a store is away every request says the same."""
+    _LOG.error("%s", message)
+
+
+def _minute() -> int:
+    return int(time.monotonic() // 60)
 
 
 def response(problem: Problem) -> JSONResponse:

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import ssl
 from dataclasses import asdict
 
 import uvicorn
@@ -14,9 +15,9 @@ from reports.api.service import Settings
 from reports.api.workers import end_with
 from reports.connect import connect
 from reports.services import Declared
-from runner.errors import Unreachable
+from runner.errors import Unreachable, UsageError
 
-__all__ = ["Listening", "application", "configured", "listen", "serve"]
+__all__ = ["Listening", "application", "check_certificate", "configured", "listen", "serve"]
 
 _SETTINGS = "CHAOSCTL_SERVE_SETTINGS"
 _SUPERVISOR = "CHAOSCTL_SERVE_SUPERVISOR"
@@ -36,6 +37,22 @@ class Listening:
         """Return where it is reached."""
         host, port = self.socket.getsockname()[:2]
         return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def check_certificate(certificate: str, key: str) -> None:
+    """Raise UsageError where HTTPS cannot be served by these files; without any, none is wanted."""
+    if key and not certificate:
+        raise UsageError("--tls-key is the key of a certificate.", "Name that with --tls-cert.")
+    if not certificate:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key or None)
+    except OSError as error:
+        raise UsageError(
+            f"HTTPS cannot be served by the certificate {certificate} and the key {key or certificate}: "
+            f"{error.strerror or error}.",
+            "Both are PEM files that this user may read; a certificate without --tls-key holds its key too.",
+        ) from error
 
 
 def listen(host: str, port: int) -> Listening:
@@ -74,6 +91,7 @@ def configured(processes: int, certificate: str = "", key: str = "") -> uvicorn.
         access_log=False,
         log_level="warning",
         server_header=False,
+        http="h11",  # as strict as the standard, also where another parser is installed
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=_IDLE_SECONDS,
         ssl_certfile=certificate or None,

@@ -13,7 +13,7 @@ from reports.api.answers import Answers
 from reports.api.background import Background
 from reports.api.limits import Buckets
 from reports.api.problems import Problem
-from reports.api.together import Together
+from reports.api.together import Known, Together
 from reports.api.told import Told
 from reports.api.workers import Workers
 from reports.connect import reaching
@@ -63,10 +63,16 @@ class Service:
         self.by_token = Buckets(settings.rate)
         self.by_address = Buckets(_FAILURES_A_SECOND)
 
-    def admit(self, presented: str, scope: str, address: str) -> Token:
-        """Return the token that was presented, if it may do that and not too often; raises Problem 401, 403 or 429."""
-        with reaching(self.store.place), self._reading.connect() as connection:
-            token = verified(connection, presented) if presented else None
+    def admit(self, presented: str, scope: str, address: str, known: Known | None = None) -> Token:
+        """Return the token that was presented, if it may do that and not too often; raises Problem 401, 403 or 429.
+
+        `known` has those that were looked up for others who ask at the same time, and is added to.
+        """
+        known = {} if known is None else known
+        if presented and presented not in known:
+            with reaching(self.store.place), self._reading.connect() as connection:
+                known[presented] = verified(connection, presented)
+        token = known.get(presented)
         if token is None:
             self.by_address.take(address)
             raise Problem(
@@ -107,9 +113,9 @@ class Writer:
         self._admit = partial(service.admit, presented.credentials if presented else "", "ingest", self.origin)
         self._admitted: Token | None = None
 
-    def admitted(self) -> Token:
+    def admitted(self, known: Known | None = None) -> Token:
         """Return the token, if it may write; waits for the store, and raises as admit()."""
-        self._admitted = self._admitted or self._admit()
+        self._admitted = self._admitted or self._admit(known)
         return self._admitted
 
 

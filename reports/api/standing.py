@@ -45,7 +45,7 @@ def get_cells(
     return answered({"cells": told, "next": following}, known)
 
 
-@router.get("/cells/{of}/{fault}")
+@router.get("/cells/{of:path}/{fault}")
 def get_cell(
     of: Name, fault: Name, service: Serving, token: Reads, environment: Environment = "", known: IfNoneMatch = ""
 ) -> Response:
@@ -79,7 +79,7 @@ def get_services(
     return answered({"services": page, "next": following}, known)
 
 
-@router.get("/services/{of}")
+@router.get("/services/{of:path}")
 def get_service(
     of: Name, service: Serving, token: Reads, environment: Environment = "", known: IfNoneMatch = ""
 ) -> Response:

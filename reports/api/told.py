@@ -39,7 +39,10 @@ class Told:
     def services(
         self, ran: Iterable[CellKey], wanted: Sequence[Place], project: str | None, now: float
     ) -> list[orjson.Fragment]:
-        """Return services in the order they are wanted, by runs of one project or of all; `ran` are their cells now."""
+        """Return services in the order they are wanted, by runs of one project or of all; `ran` are their cells now.
+
+        What is required of a service counts for each project that ran it: a fault its runs never met is never run.
+        """
         cells: dict[Place, list[CellKey]] = defaultdict(list)
         for each in ran:
             cells[each.service, each.environment].append(each)
@@ -64,8 +67,13 @@ class Told:
             until[key.service, key.environment] = min(until[key.service, key.environment], each.until)
         scored: dict[Place, Service] = {}
         for environment in {environment for _, environment in missing}:
-            declared = self._declared.get(environment, {}) if project is None else {}
-            mine = {name: said for name, said in declared.items() if (name, environment) in missing}
+            declared = self._declared.get(environment, {}).items()
+            mine = {name: _told(said, project) for name, said in declared if (name, environment) in missing}
             scored |= {(each.name, environment): each for each in services(cells, mine, environment)}
         texts = {place: orjson.Fragment(orjson.dumps(service_data(scored[place]))) for place in missing}
         return {place: _Written(versions, until[place], texts[place]) for place, versions in missing.items()}
+
+
+def _told(said: Declared, project: str | None) -> Declared:
+    """Return what a reader may know of a declared service; one of a project whose runs are of it, what is required."""
+    return said if project is None else Declared(requires=said.requires)

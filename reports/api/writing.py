@@ -1,7 +1,7 @@
 """`POST /api/v1/runs`, one record or many, and `POST /api/v1/junit`."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,10 +16,12 @@ from sqlalchemy import Connection, select
 from reports.api.answers import Answer, digest
 from reports.api.envelope import EVENT, unwrapped
 from reports.api.intake import packed
+from reports.api.kinds import JSON, LINES, XML, kind_of, taken_kind
 from reports.api.limits import AT_HAND, at_hand, body_of, check_size
 from reports.api.problems import FieldError, Problem, ProblemBody
 from reports.api.reading import printable
 from reports.api.service import Service, Serving, Writer, Writes, writer_of
+from reports.api.together import Known, Ready
 from reports.inserting import Kept, insert_packed, insert_unjudged, same
 from reports.junit import Source, imported
 from reports.packing import Packed, Unjudged, pack
@@ -29,12 +31,13 @@ from reports.tokens import Token, note
 from runner.errors import ChaosctlError, UsageError
 from runner.model import clock
 
-__all__ = ["JSON", "LINES", "XML", "Taken", "TakenMany", "router"]
+__all__ = ["RUNS", "Taken", "TakenMany", "post_runs", "router"]
 
-JSON, LINES, XML = "application/json", "application/x-ndjson", "application/xml"
 _XML = XML, "text/xml"
 _RECORDS = JSON, EVENT, LINES
-router = APIRouter(prefix="/api/v1", tags=["ingestion"])
+_PREFIX = "/api/v1"
+RUNS = f"{_PREFIX}/runs"
+router = APIRouter(prefix=_PREFIX, tags=["ingestion"])
 
 
 class Taken(BaseModel):
@@ -62,12 +65,6 @@ class TakenMany(BaseModel):
     refused: list[Refused]
 
 
-@dataclass(frozen=True)
-class _Body:
-    media_type: str
-    content: bytes
-
-
 async def _junit_body(request: Request, writer: Writes, service: Serving) -> bytes:
     return await _body(request, writer, partial(_most_junit, request, service))
 
@@ -80,11 +77,11 @@ async def _body(request: Request, writer: Writer, most: Callable[[], int]) -> by
     return await body_of(request, most())
 
 
-def _record(request: Request, service: Service, sent: bytes) -> _Body:
+def _record(request: Request, service: Service, sent: bytes) -> bytes:
     """Return what was sent, out of its envelope, once its kind and its size are those of something that is taken."""
-    media_type = _media_type(request, _RECORDS)
+    media_type = taken_kind(request, _RECORDS)
     check_size(sent, _most(service, media_type))
-    return _Body(media_type, sent if media_type == LINES else unwrapped(sent, media_type, request.headers))
+    return sent if media_type == LINES else unwrapped(sent, media_type, request.headers)
 
 
 def _most(service: Service, media_type: str) -> int:
@@ -93,20 +90,8 @@ def _most(service: Service, media_type: str) -> int:
 
 
 def _most_junit(request: Request, service: Service) -> int:
-    _media_type(request, _XML)
+    taken_kind(request, _XML)
     return service.settings.most_junit
-
-
-def _media_type(request: Request, known: Sequence[str]) -> str:
-    found = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if found not in known:
-        raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-            "unsupported-media-type",
-            f"{found or 'A body without a Content-Type'} is not taken here. Send {' or '.join(known)}.",
-            [FieldError(field="Content-Type", message=f"should be {' or '.join(known)}")],
-        )
-    return found
 
 
 _Key = Annotated[
@@ -123,28 +108,52 @@ _Key = Annotated[
 async def post_runs(request: Request) -> Response:
     """Take one record, or many as lines. Delivering one twice is one run; verdict and score are computed here."""
     writer = await writer_of(request)
-    sent = await _body(request, writer, lambda: _most(writer.service, _media_type(request, _RECORDS)))
-    return await run_in_threadpool(_take_runs, request, writer, sent)
+    sent = await _body(request, writer, lambda: _most(writer.service, taken_kind(request, _RECORDS)))
+    if kind_of(request) == LINES:
+        return await run_in_threadpool(_take_lines, request, writer, sent)
+    if "idempotency-key" in request.headers or not at_hand(request):
+        return await run_in_threadpool(_take_alone, request, writer, sent)
+    return await _take_together(request, writer, sent)
 
 
-def _take_runs(request: Request, writer: Writer, sent: bytes) -> Response:
-    token, service, body = writer.admitted(), writer.service, _record(request, writer.service, sent)
-    key, origin = request.headers.get("idempotency-key", ""), writer.origin
-    asked = digest(b"runs", body.media_type.encode(), body.content) if key else ""
-    if body.media_type == LINES:
-        ready = _lines(service, token, body.content)
-        answer = service.answers.once(token.id, key, asked, lambda found: ready.answer(found, token, origin))
-        if not service.background.add(ready.stored):
-            with suppress(ChaosctlError):  # they are stored, whatever becomes of the store now
-                settle(service.store, ready.stored)
-        return _sent(answer)
-    one = packed(body.content, token.project)
-    if key:
-        answer = service.answers.once(token.id, key, asked, lambda found: _take(found, one, token, origin, "ingest"))
-    else:
-        answer = _told(one, service.together.put(one, token, origin))
+def _take_lines(request: Request, writer: Writer, sent: bytes) -> Response:
+    token, service = writer.admitted(), writer.service
+    content = _record(request, service, sent)
+    ready = _lines(service, token, content)
+    key, asked = _asked(request, content)
+    answer = service.answers.once(token.id, key, asked, lambda found: ready.answer(found, token, writer.origin))
+    if not service.background.add(ready.stored):
+        with suppress(ChaosctlError):  # they are stored, whatever becomes of the store now
+            settle(service.store, ready.stored)
+    return _sent(answer)
+
+
+def _take_alone(request: Request, writer: Writer, sent: bytes) -> Response:
+    token, service = writer.admitted(), writer.service
+    content = _record(request, service, sent)
+    one = packed(content, token.project)
+    key, asked = _asked(request, content)
+    answer = service.answers.once(token.id, key, asked, lambda found: _take(found, one, token, writer.origin, "ingest"))
     service.background.busy()
-    return _sent(answer, f"/api/v1/runs/{one.run}")
+    return _sent(answer, f"{RUNS}/{one.run}")
+
+
+async def _take_together(request: Request, writer: Writer, sent: bytes) -> Response:
+    service = writer.service
+
+    def prepare(known: Known) -> Ready:
+        token = writer.admitted(known)
+        return Ready(packed(_record(request, service, sent), token.project), token, writer.origin)
+
+    ready, kept = await service.together.put(prepare)
+    service.background.busy()
+    return _sent(_told(ready.one, kept), f"{RUNS}/{ready.one.run}")
+
+
+def _asked(request: Request, content: bytes) -> tuple[str, str]:
+    """Return the idempotency key, and what tells this request from others with the same one."""
+    key = request.headers.get("idempotency-key", "")
+    return key, digest(b"runs", kind_of(request).encode(), content) if key else ""
 
 
 @router.post("/junit", status_code=201)
@@ -170,7 +179,7 @@ def post_junit(
         ) from error
     asked = digest(b"junit", service_name.encode(), environment.encode(), sent)
     answer = service.answers.once(token.id, key, asked, lambda found: _import(found, one, token, writer.origin))
-    return _sent(answer, f"/api/v1/runs/{one.run}")
+    return _sent(answer, f"{RUNS}/{one.run}")
 
 
 def _import(connection: Connection, one: Packed, token: Token, origin: str) -> Answer:

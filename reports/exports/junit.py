@@ -4,8 +4,9 @@ A failed probe is a failure. What is not known is an error, never a pass: an inc
 never ended and one that never began. Skips do not exist here, because CI shows them green.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 from reports.record import Judgement, Record
@@ -16,6 +17,9 @@ from reports.verdict import judge
 from reports.words import after_start, counted
 from runner.errors import Residue
 from runner.model import Verdict, iso
+
+if TYPE_CHECKING:
+    from reports.store import Row
 
 __all__ = ["NotRun", "junit"]
 
@@ -40,9 +44,12 @@ class _Case:
     seconds: float = 0.0
 
 
-def junit(records: Iterable[Record], not_run: Sequence[NotRun] = ()) -> str:
-    """Return one document with a suite for each record, and one for what did not run."""
-    suites = [_suite(record) for record in records]
+def junit(records: Iterable[Record], not_run: Sequence[NotRun] = (), pruned: Iterable["Row"] = ()) -> str:
+    """Return one document with a suite for each record, and one for what did not run.
+
+    Of a run whose samples were pruned there is the case of its verdict alone.
+    """
+    suites = [*map(_suite, records), *map(_remains, pruned)]
     if not_run:
         cases = [_Case(each.name, "did not run", "error", each.why, "did not run") for each in not_run]
         suites.append(_element("did not run", cases))
@@ -57,13 +64,29 @@ def junit(records: Iterable[Record], not_run: Sequence[NotRun] = ()) -> str:
 
 def _suite(record: Record) -> ET.Element:
     judgement = record.judgement or judge(record)
-    seconds = record.ended - record.started
-    whole = _Case(_about(record), "verdict", *_whole(judgement), seconds=seconds)
-    suite = _element(record.experiment.title, [*_cases(record, judgement), whole])
-    suite.set("timestamp", iso(record.started)[:19])
-    suite.set("hostname", record.origin.host)
+    wrong, kind = _wrong(judgement.verdict, judgement.exit_code)
+    why = "\n".join(judgement.reasons) if wrong else ""
+    whole = _Case(_about(record), "verdict", wrong, why, kind, seconds=record.ended - record.started)
+    suite = _element(record.experiment.title, [*_cases(record, wrong, why, kind), whole])
+    return _described(suite, record.started, record.origin.host, _properties(record, judgement))
+
+
+def _remains(row: "Row") -> ET.Element:
+    """Return the suite of a run of which the verdict is left."""
+    wrong, kind = _wrong(Verdict(row.verdict or Verdict.ERROR), row.exit_code)
+    why = f"It came to {row.outcome}. Its samples, and with them the reasons, were pruned." if wrong else ""
+    seconds = (row.ended or row.started) - row.started
+    suite = _element(row.title, [_Case(row.service or row.title, "verdict", wrong, why, kind, seconds)])
+    known = {"run": row.run, "environment": row.environment, "service": row.service or "", "experiment": row.path}
+    known |= {"verdict": row.verdict or "", "score": _figure(row.score), "formula": row.formula or ""}
+    return _described(suite, row.started, row.host, known | {"samples": "pruned"})
+
+
+def _described(suite: ET.Element, started: float, host: str, known: Mapping[str, str]) -> ET.Element:
+    suite.set("timestamp", iso(started)[:19])
+    suite.set("hostname", host)
     properties = ET.Element("properties")
-    for name, value in _properties(record, judgement).items():
+    for name, value in known.items():
         ET.SubElement(properties, "property", {"name": name, "value": _clean(value)})
     suite.insert(0, properties)
     return suite
@@ -76,21 +99,24 @@ def _properties(record: Record, judgement: Judgement) -> dict[str, str]:
         "service": record.promise.service,
         "experiment": record.experiment.path,
         "verdict": judgement.verdict.value,
-        "score": "" if judgement.score is None else f"{judgement.score:g}",
+        "score": _figure(judgement.score),
         "formula": judgement.formula,
         **{f"label.{name}": value for name, value in record.origin.labels.items()},
     }
 
 
-def _whole(judgement: Judgement) -> tuple[str, str, str]:
-    """Return what is wrong with the run as a whole: nothing, a failure or an error, why, and of which kind."""
-    kind = "residue" if judgement.exit_code == Residue.exit_code else judgement.verdict.value
-    wrong = {Verdict.PASS: "", Verdict.FAIL: "failure"}.get(judgement.verdict, "error")
-    return wrong, "\n".join(judgement.reasons) if wrong else "", kind if wrong else ""
+def _figure(score: float | None) -> str:
+    return "" if score is None else f"{score:g}"
 
 
-def _cases(record: Record, judgement: Judgement) -> Iterator[_Case]:
-    wrong, why, kind = _whole(judgement)
+def _wrong(verdict: Verdict, exit_code: int | None) -> tuple[str, str]:
+    """Return what is wrong with the run as a whole: nothing, a failure or an error, and of which kind."""
+    kind = "residue" if exit_code == Residue.exit_code else verdict.value
+    wrong = {Verdict.PASS: "", Verdict.FAIL: "failure"}.get(verdict, "error")
+    return wrong, kind if wrong else ""
+
+
+def _cases(record: Record, wrong: str, why: str, kind: str) -> Iterator[_Case]:
     failed = _failed(record) if wrong != "error" else {}
     if is_gate(record) or not record.faults:
         places = [(_about(record), "")]

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
+from urllib.parse import quote
 
 from reports.record import Record
 
@@ -45,7 +46,7 @@ def sarif(findings: Iterable[FileFinding], version: str) -> str:
 
 def _result(finding: FileFinding) -> dict[str, object]:
     region = {"region": {"startLine": finding.line}} if finding.line else {}
-    uri = PurePath(finding.file).as_posix()
+    uri = quote(PurePath(finding.file).as_posix())
     location = {"physicalLocation": {"artifactLocation": {"uri": uri}, **region}}
     return {
         "ruleId": finding.rule,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.stored import opened, store_options
+from runner.cli.stored import opened, store_options, tell
 
 if TYPE_CHECKING:
     from reports.changes import Change
@@ -29,7 +29,7 @@ def command(store: str, environment: str, output: str, before: str, after: str) 
         found = {"outcome": [asdict(each) for each in outcome], "around": [asdict(each) for each in around]}
         click.echo(json.dumps({"before": first.run, "after": second.run, **found}))
         return
-    click.echo(f"{first.run} and {second.run}")
+    tell(f"{first.run} and {second.run}")
     _tell("What came out otherwise", outcome, "Both came out the same.")
     _tell("What was different", around, "Nothing that is known: label runs with --label to know images and revisions.")
 
@@ -38,6 +38,6 @@ def _tell(title: str, found: "list[Change]", nothing: str) -> None:
     click.echo(f"\n{title}")
     width = max((len(change.what) for change in found), default=0)
     for change in found:
-        click.echo(f"  {change.what.ljust(width)}  {change.before} -> {change.after}")
+        tell(f"  {change.what.ljust(width)}  {change.before} -> {change.after}")
     if not found:
         click.echo(f"  {nothing}")

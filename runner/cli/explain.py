@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.stored import opened, standing, store_options
+from runner.cli.stored import opened, standing, store_options, tell
 from runner.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,7 +27,10 @@ def command(store: str, environment: str, output: str, subject: str) -> None:
     """Explain a score: of a run (its id or `last`), of a service under a fault, or of a service."""
     with opened(store, environment) as here:
         explained = _explained(here, environment, subject)
-    click.echo(json.dumps(asdict(explained)) if output == "json" else "\n".join(_lines(explained)))
+    if output == "json":
+        click.echo(json.dumps(asdict(explained)))
+    else:
+        tell("\n".join(_lines(explained)))
 
 
 def _explained(here: "Store", environment: str, subject: str) -> "Explanation":
@@ -35,7 +38,9 @@ def _explained(here: "Store", environment: str, subject: str) -> "Explanation":
 
     now = standing(here, environment)
     services = {service.name: service for service in now.fleet.services}
-    service, _, fault = subject.partition("/")
+    if subject in services:
+        return explain_service(services[subject])
+    service, _, fault = subject.rpartition("/")
     if fault and service in services:
         cell = next((cell for key, cell in now.cells.items() if key == (now.fleet.environment, service, fault)), None)
         if cell:
@@ -44,9 +49,8 @@ def _explained(here: "Store", environment: str, subject: str) -> "Explanation":
             f"{service} was never run under {fault} in {now.fleet.environment or 'no environment'}.",
             "`chaosctl report services` shows what there is.",
         )
-    if subject in services:
-        return explain_service(services[subject])
-    return explain_run(here.record(here.find(subject)))
+    record = here.record(here.find(subject))
+    return explain_run(record, record.judgement.formula) if record.judgement else explain_run(record)
 
 
 def _lines(explained: "Explanation") -> Iterator[str]:

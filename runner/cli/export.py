@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.options import env_option
-from runner.cli.stored import Standing, declared, opened, standing, store_option
+from runner.cli.stored import Standing, declared, opened, standing, store_option, tell
 from runner.errors import InvalidFile, Unreachable, UsageError
 
 if TYPE_CHECKING:
@@ -35,24 +35,34 @@ class _Wanted:
     expected: tuple[Path, ...]
 
     @cached_property
-    def records(self) -> "list[Record]":
-        """The records, the oldest first."""
+    def names(self) -> list[str]:
+        """The runs that ended."""
         if self.since and self.runs:
             raise UsageError("RUN and --since are two ways to choose runs.", "Use one of them.")
         if self.since:
-            names = [row.run for row in self._rows() if row.ended is not None]
-        else:
-            names = [self.store.find(run) for run in self.runs or ("last",)]
-        return sorted((self.store.record(name) for name in names), key=lambda record: (record.started, record.run))
+            return [row.run for row in self._rows if row.ended is not None]
+        return [self.store.find(run) for run in self.runs or ("last",)]
+
+    @property
+    def records(self) -> "list[Record]":
+        """The records, the oldest first."""
+        return self._found[0]
+
+    @property
+    def pruned(self) -> "list[Row]":
+        """The runs among them whose samples are gone, the oldest first: their verdicts and scores are known."""
+        return self._found[1]
 
     @cached_property
     def not_run(self) -> "list[NotRun]":
-        """What never ended, and what was expected and never began."""
+        """What never ended, what was expected and never began, and else that nothing ran where a time was asked for."""
         from reports.exports.junit import NotRun  # noqa: PLC0415 - `--help` imports click alone
 
         never = "It began and never ended: it still goes on, or was killed. `chaosctl faults` shows what it left."
-        unended = [NotRun(row.title, f"{never} Run {row.run}.") for row in self._rows() if row.ended is None]
-        return [*unended, *(NotRun(str(path), why) for path, why, _ in self._missing)]
+        unended = [NotRun(row.title, f"{never} Run {row.run}.") for row in self._rows if row.ended is None]
+        found = [*unended, *(NotRun(str(path), why) for path, why, _ in self._missing)]
+        nothing = self.since and not self._rows
+        return found or ([NotRun("any experiment", self._nothing)] if nothing else [])
 
     @cached_property
     def at_fault(self) -> "list[FileFinding]":
@@ -75,7 +85,8 @@ class _Wanted:
         """Expected experiments without a run: the file, why, and the line at fault or 0."""
         from runner.experiment import check  # noqa: PLC0415 - `--help` imports click alone
 
-        ran = {str(Path(record.experiment.path).resolve()) for record in self.records if record.experiment.path}
+        paths = [record.experiment.path for record in self.records] + [row.path for row in self.pruned]
+        ran = {str(Path(path).resolve()) for path in paths if path}
         found = []
         for path in self.expected:
             try:
@@ -87,32 +98,64 @@ class _Wanted:
                     found.append((path, "It was expected, and no run of it is among these.", 0))
         return found
 
+    @cached_property
+    def _found(self) -> "tuple[list[Record], list[Row]]":
+        from reports.store import SamplesPruned  # noqa: PLC0415 - `--help` imports click alone
+
+        records, pruned = [], []
+        for name in self.names:
+            try:
+                records.append(self.store.record(name))
+            except SamplesPruned:
+                pruned.append(self.store.row(name))
+        gone = sorted(filter(None, pruned), key=_age)
+        if gone:
+            names = ", ".join(row.run for row in gone)
+            tell(f"Their samples were pruned; verdict and score are all that is known of: {names}.", err=True)
+        return sorted(records, key=_age), gone
+
+    @cached_property
     def _rows(self) -> "list[Row]":
         if not self.since:
             return []
         from runner.model import clock, parse_duration  # noqa: PLC0415 - `--help` imports click alone
 
         begin = clock() - parse_duration(self.since)
-        return [row for row in self.store.rows(_MOST) if row.started >= begin]
+        found = [row for row in self.store.rows(_MOST) if row.started >= begin]
+        if not found:
+            click.echo(self._nothing, err=True)
+        return found
+
+    @property
+    def _nothing(self) -> str:
+        return (
+            f"No run in {self.store.place} started within the last {self.since}. See what should have started one; "
+            "`chaosctl report list` shows the latest runs."
+        )
+
+
+def _age(run: "Record | Row") -> tuple[float, str]:
+    return run.started, run.run
 
 
 def _json(wanted: _Wanted) -> str:
     runs = [json.loads(record.canonical()) for record in wanted.records]
-    return json.dumps({"runs": runs, "not_run": [vars(each) for each in wanted.not_run]}) + "\n"
+    told = {"runs": runs, "not_run": wanted.not_run, "pruned": wanted.pruned}
+    return json.dumps(told, default=vars) + "\n"
 
 
 def _junit(wanted: _Wanted) -> str:
     from reports.exports.junit import junit  # noqa: PLC0415 - `--help` imports click alone
 
-    return junit(wanted.records, wanted.not_run)
+    return junit(wanted.records, wanted.not_run, wanted.pruned)
 
 
 def _html(wanted: _Wanted) -> str:
     from reports.exports.html import html  # noqa: PLC0415 - `--help` imports click alone
 
-    if len(wanted.records) != 1:
-        raise UsageError(f"A page is about one run, and these are {len(wanted.records)}.", "Name the one you mean.")
-    return html(wanted.records[0])
+    if len(wanted.names) != 1:
+        raise UsageError(f"A page is about one run, and these are {len(wanted.names)}.", "Name the one you mean.")
+    return html(wanted.store.record(wanted.names[0]))
 
 
 def _markdown(wanted: _Wanted) -> str:
@@ -121,7 +164,7 @@ def _markdown(wanted: _Wanted) -> str:
 
     now = wanted.standing
     cells = {key: cell for key, cell in now.cells.items() if key.environment == now.fleet.environment}
-    return digest(wanted.records, wanted.not_run, findings(cells), now.fleet)
+    return digest(wanted.records, wanted.not_run, findings(cells), now.fleet, wanted.pruned)
 
 
 def _sarif(wanted: _Wanted) -> str:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.stored import store_options, store_url
+from runner.cli.stored import opened, store_options, store_url, tell
 
 if TYPE_CHECKING:
     from reports.retention import Pruned
@@ -19,7 +19,8 @@ __all__ = ["COMMANDS"]
 def copy(store: str, environment: str, output: str, target: str) -> None:
     """Copy every run into another store, record by record the same bytes. It can be repeated, and interrupted.
 
-    Pins, roll-ups and tokens go with them; the audit stays. Exit code 4 where a run could not be copied.
+    What waits in the spool is delivered first. Pins, roll-ups and tokens go too; the audit stays. Exit code 4
+    where a run could not be copied.
     """
     from reports.copying import copy as copied  # noqa: PLC0415 - `--help` imports click alone
     from reports.place import resolved, without_password  # noqa: PLC0415 - as above
@@ -30,11 +31,11 @@ def copy(store: str, environment: str, output: str, target: str) -> None:
     url = store_url(store, environment)
     if without_password(resolved(url)) == without_password(resolved(target)):
         raise UsageError("A store cannot be copied into itself.", "--to names another one.")
-    with open_store(url) as source, open_store(target) as wanted:
+    with opened(store, environment) as source, open_store(target) as wanted:
         found = copied(source, wanted)
         place = wanted.place
     for reason in found.refused:
-        click.echo(f"Not copied: {reason}", err=True)
+        tell(f"Not copied: {reason}", err=True)
     if output == "json":
         click.echo(json.dumps(vars(found)))
     else:
@@ -59,8 +60,8 @@ def prune(store: str, environment: str, output: str, dry_run: bool, **ages: str)
     from reports.store import open_store  # noqa: PLC0415 - as above
 
     meant = Ages(**{name: _age(written) for name, written in ages.items()})
-    with open_store(store_url(store, environment)) as opened:
-        found = pruned(opened, meant, dry=dry_run)
+    with open_store(store_url(store, environment)) as here:
+        found = pruned(here, meant, dry=dry_run)
     if output == "json":
         click.echo(json.dumps(vars(found) | {"dry_run": dry_run}))
     else:
@@ -87,7 +88,7 @@ def _pruned_line(found: "Pruned", did: str) -> str:
     return (
         f"{did} the samples of {counted(found.samples, 'run')} ({found.freed / 1e6:,.1f} MB), "
         f"{counted(found.rollups, 'roll-up')} and everything of {counted(found.verdicts, 'run')}. "
-        f"{counted(found.pinned, 'pinned run')} of that age stay whole."
+        f"{counted(found.pinned, 'pinned run')} of that age {'stays' if found.pinned == 1 else 'stay'} whole."
     )
 
 
@@ -97,6 +98,10 @@ def _pruned_line(found: "Pruned", did: str) -> str:
 @store_options
 def pin(store: str, environment: str, output: str, run: str, reason: str) -> None:
     """Keep everything of RUN for ever, and say why."""
+    from runner.errors import UsageError  # noqa: PLC0415 - `--help` imports click alone
+
+    if not reason.strip():
+        raise UsageError("--reason says nothing.", "Write why it is kept, such as --reason 'the outage of March'.")
     _pin(store, environment, output, run, reason)
 
 
@@ -111,9 +116,9 @@ def unpin(store: str, environment: str, output: str, run: str) -> None:
 def _pin(store: str, environment: str, output: str, run: str, reason: str | None) -> None:
     from reports.store import open_store  # noqa: PLC0415 - `--help` imports click alone
 
-    with open_store(store_url(store, environment)) as opened:
-        name = opened.find(run)
-        opened.pin(name, reason)
+    with open_store(store_url(store, environment)) as here:
+        name = here.find(run)
+        here.pin(name, reason)
     if output == "json":
         click.echo(json.dumps({"run": name, "pinned": reason}))
     else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.stored import opened, pushed_line, store_options, store_url, tell_left
+from runner.cli.stored import opened, pushed_line, store_options, store_url, tell, tell_left
 
 if TYPE_CHECKING:
     from reports.client import Sent
@@ -48,7 +48,7 @@ def _to_server(store: str, environment: str, output: str, to: str, token_file: s
         sent = send(here, to, token, patience)
     click.echo(json.dumps(vars(sent)) if output == "json" else _sent_line(sent, to))
     for reason in sent.refused:
-        click.echo(f"Not taken: {reason}", err=True)
+        tell(f"Not taken: {reason}", err=True)
     if sent.refused:
         raise click.exceptions.Exit(4)
 

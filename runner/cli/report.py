@@ -76,6 +76,8 @@ def _print_table(rows: Sequence["Row"]) -> None:
     from rich.console import Console  # noqa: PLC0415 - `--help` imports click alone
     from rich.table import Table  # noqa: PLC0415 - as above
 
+    from reports.words import printable  # noqa: PLC0415 - as above
+
     shown = sys.stdout.isatty()
     console = Console(width=None if shown else _PIPED_COLUMNS, markup=False, emoji=False, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold", expand=shown)
@@ -84,7 +86,7 @@ def _print_table(rows: Sequence["Row"]) -> None:
     table.add_column("experiment", no_wrap=True, ratio=1 if shown else None)
     letters = _telling([row.run for row in rows]) if shown else None
     for row in rows:
-        table.add_row(row.run[:letters], *_cells(row))
+        table.add_row(*map(printable, (row.run[:letters], *_cells(row))))
     console.print(table)
     if any(row.ended is None for row in rows):
         click.echo(

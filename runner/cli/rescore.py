@@ -1,15 +1,17 @@
 """`chaosctl report rescore`: whether runs would be judged the same today, or by another formula."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.stored import opened, store_options
+from runner.cli.stored import opened, store_options, tell
+from runner.errors import ChaosctlError, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from reports.record import Judgement, Record
+    from reports.store import Store
 
 __all__ = ["command"]
 
@@ -23,14 +25,33 @@ _COMPARED = "verdict", "exit_code", "score"
 def command(store: str, environment: str, output: str, runs: tuple[str, ...], formula: str) -> None:
     """Judge stored runs again, all of them by default, and say whether verdict and score are the same.
 
-    Exit code 1 where one differs. Records are never altered.
+    Exit code 1 where one differs, 4 where a record is damaged. Records are never altered.
     """
+    from reports.verdict import check_formula  # noqa: PLC0415 - `--help` imports click alone
+
+    if formula:
+        check_formula(formula)
+    damaged: list[str] = []
     with opened(store, environment) as here:
         names = [here.find(run) for run in runs] if runs else here.recorded()
-        rescored = (_rescored(here.record(name), formula) for name in names)
+        rescored = (_rescored(record, formula) for record in _whole(here, names, damaged))
         different = _as_json(rescored) if output == "json" else _as_text(rescored)
+    for reason in damaged:
+        tell(f"Not judged: {reason}", err=True)
+    if damaged:
+        raise click.exceptions.Exit(4)
     if different:
         raise click.exceptions.Exit(1)
+
+
+def _whole(here: "Store", names: Iterable[str], damaged: list[str]) -> Iterator["Record"]:
+    for name in names:
+        try:
+            yield here.record(name)
+        except (UsageError, Unreachable):
+            raise
+        except ChaosctlError as error:
+            damaged.append(str(error))
 
 
 def _as_json(rescored: Iterator[dict[str, Any]]) -> int:
@@ -47,7 +68,7 @@ def _as_json(rescored: Iterator[dict[str, Any]]) -> int:
 def _as_text(rescored: Iterator[dict[str, Any]]) -> int:
     number = different = 0
     for each in rescored:
-        click.echo(_line(each))
+        tell(_line(each))
         number, different = number + 1, different + (not each["same"])
     if number > 1:
         click.echo(f"{number} runs judged again: {number - different} the same, {different} otherwise.")

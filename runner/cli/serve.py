@@ -24,9 +24,10 @@ __all__ = ["command"]
 @env_option
 def command(host: str, port: int, processes: int, judges: int | None, store: str, environment: str, **how: Any) -> None:
     """Open the store, take the address, say where it is, and serve until a signal."""
-    from reports.api.process import listen, serve  # noqa: PLC0415 - `--help` imports click alone
+    from reports.api.process import check_certificate, listen, serve  # noqa: PLC0415 - `--help` imports click alone
     from reports.api.service import Settings  # noqa: PLC0415 - as above
 
+    check_certificate(how["tls_cert"], how["tls_key"])
     settings = Settings(
         store_url=store_url(store, environment),
         rate=how["rate"],

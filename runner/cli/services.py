@@ -1,11 +1,12 @@
 """`chaosctl report services`: how each service stands under the faults required of it, the worst first."""
 
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.stored import opened, standing, store_options
+from runner.cli.stored import opened, standing, store_options, tell
 
 if TYPE_CHECKING:
     from reports.services import Fleet, Part, Service
@@ -31,8 +32,8 @@ def command(store: str, environment: str, output: str, service: str) -> None:
         return
     shown = [each for each in now.fleet.services if service in ("", each.name)]
     for each in shown:
-        click.echo("\n".join(_block(each, now.now)) + "\n")
-    click.echo(_fleet_line(now.fleet) if shown else "No run of a service is recorded here, and none is declared.")
+        tell("\n".join(_block(each, now.now)) + "\n")
+    tell(_fleet_line(now.fleet) if shown else "No run of a service is recorded here, and none is declared.")
 
 
 def _block(service: "Service", now: float) -> list[str]:
@@ -45,11 +46,12 @@ def _block(service: "Service", now: float) -> list[str]:
 
 
 def _part(part: "Part", now: float) -> str:
-    if not part.covered or part.cell is None or part.cell.score is None:
-        return f"    0  {part.state}"
-    cell, score = part.cell, part.cell.score
-    age = (cell.age(now) or 0.0) / _DAY
-    invalid = f", {cell.invalid} said nothing" if cell.invalid else ""
+    cell = part.cell
+    invalid = f", {cell.invalid} said nothing" if cell and cell.invalid else ""
+    if not part.covered or cell is None or cell.score is None:
+        why = f": `chaosctl report explain {shlex.quote(str(cell.key))}` says why" if cell and invalid else ""
+        return f"    0  {part.state}{invalid}{why}"
+    score, age = cell.score, (cell.age(now) or 0.0) / _DAY
     return (
         f"{score.low:5.4g}  mean {score.mean:g} ({score.low:g} to {score.high:g}), pass rate at least "
         f"{cell.pass_rate_low:.2f}, {cell.valid} valid{invalid}, last {age:.1f} days ago"

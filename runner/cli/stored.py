@@ -24,6 +24,7 @@ __all__ = [
     "store_option",
     "store_options",
     "store_url",
+    "tell",
     "tell_left",
 ]
 
@@ -74,13 +75,20 @@ def pushed_line(pushed: "Pushed") -> str:
     return f"Delivered from the spool: {counted(pushed.stored, 'record')} stored{there}."
 
 
+def tell(text: str, *, err: bool = False) -> None:
+    """Print lines that hold words out of records: no terminal obeys them."""
+    from reports.words import printable  # noqa: PLC0415 - `--help` imports click alone
+
+    click.echo("\n".join(map(printable, text.split("\n"))), err=err)
+
+
 def tell_left(pushed: "Pushed", url: str) -> None:
     """Say what stays in the spool, and why."""
     from reports import spool  # noqa: PLC0415 - `--help` imports click alone
     from reports.place import resolved, without_password  # noqa: PLC0415 - as above
 
     for reason in pushed.refused:
-        click.echo(f"Not delivered: {reason}", err=True)
+        tell(f"Not delivered: {reason}", err=True)
     others = set(spool.stores()) - {without_password(resolved(url))}
     for other in sorted(others):
         click.echo(f"The spool also holds runs for {other}: choose it with --env or --store.", err=True)

@@ -4,11 +4,12 @@ import json
 
 import click
 
-from runner.cli.stored import store_options, store_url
+from runner.cli.stored import store_options, store_url, tell
 
 __all__ = ["command"]
 
 _SCOPES = "ingest", "read"
+_PROJECT = "Whose runs it reads and writes. Default: it reads those of all, and writes runs that are of no project."
 
 
 @click.group(name="token", help="Make, list and revoke tokens for the ingestion API.")
@@ -18,7 +19,7 @@ def command() -> None:
 
 @command.command()
 @click.option("--scope", "scopes", type=click.Choice(_SCOPES), multiple=True, required=True, help="What it may do.")
-@click.option("--project", default="", metavar="NAME", help="Whose runs. Default: reads all, writes to none.")
+@click.option("--project", default="", metavar="NAME", help=_PROJECT)
 @click.option("--expires", default="90d", show_default=True, metavar="DURATION", help="365d at most.")
 @click.option("--note", default="", metavar="TEXT", help="What it is for.")
 @store_options
@@ -61,7 +62,7 @@ def list_tokens(store: str, environment: str, output: str) -> None:
         state = "revoked" if token.revoked else "valid until" if token.live else "expired"
         until = iso(token.revoked or token.expires)[:10]
         whose = f"{token.scopes} for {token.project or 'all projects'}, by {token.made_by}"
-        click.echo(f"{token.id}  {state} {until}  {whose}  {token.note}".rstrip())
+        tell(f"{token.id}  {state} {until}  {whose}  {token.note}".rstrip())
     if not found:
         click.echo("There is no token yet: chaosctl token create --scope ingest makes one.")
 

@@ -17,7 +17,7 @@ from reports.text import summary
 from reports.verdict import judged
 from runner.cli.report import command
 from runner.errors import ChaosctlError, Unreachable, UsageError
-from tests.reports._records import EXPERIMENT, ORIGIN, START, fault, record, target
+from tests.reports._records import EXPERIMENT, ORIGIN, START, fault, record, series, target
 
 ROOT = Path(__file__).parents[2]
 STARTED = Start(run="20270115-090000-night-77aa", experiment=EXPERIMENT, origin=ORIGIN, started=START + 3600)
@@ -101,7 +101,15 @@ def test_a_run_that_never_ended_is_listed_as_such_with_its_time(three: list[Reco
     assert lines[-1] == "`chaosctl faults` shows whether it left anything."
     listed = json.loads(report("list", "--output", "json").stdout)["runs"]
     assert [(row["state"], row["ended"]) for row in listed[:2]] == [("never ended", None), ("ended", three[2].ended)]
-    assert "never ended" in error("show", "last").message
+    assert "never ended" in error("show", STARTED.run).message
+    assert json.loads(report("show", "last", "--output", "json").stdout)["run"] == three[2].run
+
+
+def test_the_last_run_is_none_while_the_first_goes_on() -> None:
+    sink.begin(STARTED)
+    raised = error("show", "last")
+    assert isinstance(raised, UsageError)
+    assert raised.message.endswith("has ended yet.")
 
 
 def test_residue_and_unproven_injections_are_told_by_their_names() -> None:
@@ -206,6 +214,27 @@ def test_a_store_that_is_away_is_an_error_that_names_what_waits(tmp_path: Path) 
 def test_a_title_that_looks_like_markup_is_shown_as_it_is() -> None:
     sink.finish(record(experiment=EXPERIMENT.model_copy(update={"title": "[red]bears[/red] [x] :smile:"})))
     assert "[red]bears[/red] [x] :smile:" in report("list").stdout
+
+
+def test_no_terminal_obeys_what_stands_in_a_record() -> None:
+    evil = "pay\x1b]0;owned\x07\n\x1b[2Jments"
+    origin = ORIGIN.model_copy(update={"labels": {"image": evil}, "user": evil})
+    for number, labels in enumerate(({}, {"image": evil})):
+        sink.finish(
+            record(
+                run=f"r{number}",
+                started=START + number,
+                experiment=EXPERIMENT.model_copy(update={"title": evil}),
+                promise=Promise(service=evil, objective=30.0),
+                origin=origin.model_copy(update={"labels": labels}),
+                series=(series(probe=evil),),
+                faults=(fault(target(name=evil), name=evil, sentence=evil),),
+            )
+        )
+    for asked in ("list", "show r0", "explain r0", "compare r0 r1", "services", "trends", "rescore"):
+        said = "\n".join(_on_a_terminal(*asked.split()))
+        assert [word in said for word in ("\x1b]", "\x07", "\x1b[2J")] == [False] * 3, asked
+    assert "pay\\x1b]0;owned\\x07 \\x1b[2Jments" in report("list").stdout
 
 
 def test_a_terminal_gets_80_columns_and_as_much_of_an_id_as_show_needs(three: list[Record]) -> None:

@@ -7,12 +7,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from defusedxml.ElementTree import fromstring
+from sqlalchemy import select, update
 
 from reports import sink
+from reports.connect import writing
 from reports.record import Experiment, Promise, Record, Start
+from reports.retention import Ages, prune
+from reports.store import open_store
+from reports.tables import bodies, records
+from reports.verdict import judge
 from runner.cli.report import command
 from runner.errors import UsageError
-from runner.model import clock
+from runner.model import clock, iso
 from tests.reports._records import EXPERIMENT, ORIGIN, bad_at, events, fault, record, series, target
 
 DAY = 86400.0
@@ -90,6 +96,19 @@ def test_a_regression_is_told_with_its_nights_and_the_image_that_changed() -> No
     assert "changed image: pay:1 -> pay:2" in report("trends").stdout
 
 
+def test_a_cell_that_fails_every_night_is_told_with_no_night_to_compare(tmp_path: Path) -> None:
+    (tmp_path / "chaosctl.yaml").write_text(CONFIGURATION)
+    for number in range(10):
+        sink.finish(aged(f"night-{number}", 10.5 - number, series=(series(bad_at(*range(70, 90))),)))
+    (finding,) = told("trends")["findings"]
+    assert (finding["kind"], finding["before"], len(finding["after"])) == ("failing", [], 10)
+    assert finding["changed"] == []
+    text = report("trends").stdout
+    assert "failing. It failed in each of the last 10 nights, since" in " ".join(text.split())
+    assert "before  no night without it is known" in text
+    assert "changed" not in text
+
+
 @pytest.mark.usefixtures("fortnight")
 def test_runs_cells_and_services_are_explained_by_their_names() -> None:
     assert told("explain", "payment")["levers"][0]["gain"] == 75.0
@@ -142,6 +161,66 @@ def test_junit_is_red_for_what_was_expected_and_did_not_run(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("expected", [(), ("--expect", "nosuch.yaml")])
+def test_a_night_in_which_nothing_ran_is_not_green(expected: tuple[str, ...]) -> None:
+    sink.finish(aged("before", 3))
+    since = "export", "--since", "1d", *expected, "--format"
+    suites = fromstring(report(*since, "junit").stdout)
+    assert (suites.get("tests"), suites.get("errors")) == ("1", "1")
+    assert report(*since, "markdown").stdout.startswith("## Chaos: nothing ran\n\n**Did not run**\n\n- ")
+    told = json.loads(report(*since, "json").stdout)
+    assert (told["runs"], [bool(each["why"]) for each in told["not_run"]]) == ([], [True])
+    assert "started within the last 1d. See what should" in report(*since, "sarif").stderr
+
+
+@pytest.fixture
+def half_pruned(tmp_path: Path) -> None:
+    """Two runs of long ago without their samples, one that passed and one that did not, and one of this night."""
+    file = tmp_path / "good.yaml"
+    file.write_text("title: t\ndescription: d\nmethod: []\n")
+    sink.finish(aged("good", 41, experiment=Experiment(title="t", path=str(file))))
+    sink.finish(aged("bad", 40, series=(series(bad_at(70)),)))
+    sink.finish(aged("fresh", 0.1))
+    with open_store() as store:
+        prune(store, Ages())
+
+
+@pytest.mark.usefixtures("half_pruned")
+def test_pruned_runs_are_exported_by_what_is_known_of_them_still(tmp_path: Path) -> None:
+    since = "export", "--since", "60d", "--expect", str(tmp_path / "good.yaml"), "--format"
+    exported = {form: report(*since, form) for form in ("junit", "json", "markdown", "sarif")}
+    for each in exported.values():
+        assert (each.exit_code, "all that is known of: good, bad." in each.stderr) == (0, True), each.output
+    suites = fromstring(exported["junit"].stdout)
+    assert [(suite.get("failures"), suite.get("tests")) for suite in suites][1:] == [("0", "1"), ("1", "1")]
+    assert [each.get("message", "")[:17] for each in suites.iter("failure")] == ["It came to fail, "]
+    told = json.loads(exported["json"].stdout)
+    assert [run["run"] for run in told["runs"]] == ["fresh"]
+    assert [(run["run"], run["verdict"]) for run in told["pruned"]] == [("good", "pass"), ("bad", "fail")]
+    assert "1 of 3 runs needs a look" in exported["markdown"].stdout
+    assert "| **fail** | " in exported["markdown"].stdout
+    assert json.loads(exported["sarif"].stdout)["runs"][0]["results"] == []
+
+
+@pytest.mark.usefixtures("half_pruned")
+@pytest.mark.parametrize(
+    "asked", ["show good", "explain good", "compare good fresh", "compare fresh good", "export --format html good"]
+)
+def test_a_pruned_run_is_refused_with_what_is_known_of_it(asked: str) -> None:
+    raised = report(*asked.split()).exception
+    assert isinstance(raised, UsageError)
+    day = iso(aged("good", 41).started)[:10]
+    assert f"a roll-up of it remains, and its verdict: pass, 100 of 100, started {day} " in raised.message
+
+
+@pytest.mark.usefixtures("fortnight")
+def test_a_trend_is_told_though_a_night_it_compares_was_pruned() -> None:
+    with open_store() as store:
+        prune(store, Ages(samples=2.1 * DAY))
+    (finding,) = told("trends")["findings"]
+    assert (finding["kind"], finding["changed"]) == ("regression", [])
+
+
 @pytest.mark.usefixtures("fortnight")
 def test_every_format_is_written(tmp_path: Path) -> None:
     for form, part in {
@@ -160,3 +239,33 @@ def test_a_cell_that_expired_is_known_though_it_is_out_of_the_window() -> None:
     sink.finish(aged("unmet", 1, promise=Promise(service="orders"), faults=(fault(target(hits=0)),)))
     states = {each["service"]: each["required"][0]["state"] for each in told("services")["services"]}
     assert states == {"payment": "expired", "orders": "never valid"}
+    text = report("services").stdout
+    assert "    0  never valid, 1 said nothing: `chaosctl report explain orders/network-dns` says why\n" in text
+    assert "    0  expired\n" in text
+
+
+def test_names_with_slashes_and_runs_of_an_older_formula_are_explained_as_they_were_stored() -> None:
+    lost = series(bad_at(175), "no write is lost", hard=False, invariant=True)
+    made = aged("old", 1, series=(series(), lost), events=events(), promise=Promise(service="team/pay"))
+    sink.finish(made.model_copy(update={"judgement": judge(made, "1")}))
+    assert told("explain", "old")["score"] == 100
+    assert told("explain", "team/pay")["subject"] == "team/pay"
+    assert told("explain", "team/pay/network-dns")["subject"] == "team/pay/network-dns"
+
+
+def test_a_damaged_record_is_named_and_keeps_no_other_from_being_judged() -> None:
+    for name in ("a", "b", "c"):
+        sink.finish(aged(name, 1))
+    with open_store() as store, writing(store.engine) as connection:
+        address = connection.scalar(select(records.c.address).where(records.c.run == "b"))
+        connection.execute(update(bodies).where(bodies.c.address == address).values(body=b"torn"))
+    result = report("rescore", "--output", "json")
+    assert result.exit_code == 4
+    assert [each["run"] for each in json.loads(result.stdout)["rescored"]] == ["a", "c"]
+    assert "Not judged: The record of run b cannot be read" in result.stderr
+
+
+def test_a_formula_that_there_is_not_is_refused_where_there_is_no_run_too() -> None:
+    result = report("rescore", "--formula", "9", "--output", "json")
+    assert isinstance(result.exception, UsageError)
+    assert result.stdout == ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from reports import spool
 from reports.place import resolved
 from reports.record import Record
 from reports.store import open_store
@@ -44,6 +45,7 @@ def test_a_token_is_shown_once_listed_without_its_secret_and_revoked(say: Speake
     assert secret.encode() not in b"".join(path.read_bytes() for path in state.rglob("store.db*"))
     assert say("token", "revoke", ident).out == f"Token {ident} is refused from now on.\n"
     assert "revoked" in say("token", "list").out
+    assert "writes runs that are of no project" in " ".join(say("token", "create", "--help").out.split())
     assert say("token", "create", "--scope", "ingest", "--expires", "400d").code == 2
     assert say("token", "revoke", "nobody").code == 2
 
@@ -92,10 +94,10 @@ def test_pruning_is_told_first_done_then_and_spares_what_is_pinned(say: Speaker,
     prune = "report", "prune"
     assert "Would remove" in say(*prune, "--dry-run").out
     assert say("report", "pin", kept.run, "--reason", "the outage of March").code == 0
-    say(*prune)
+    assert "1 pinned run of that age stays whole." in say(*prune).out
     assert say("report", "show", kept.run).code == 0, "it is pinned"
     assert "subject to its age again" in say("report", "unpin", kept.run).out
-    assert "Removed" in say(*prune).out
+    assert "0 pinned runs of that age stay whole." in say(*prune).out
     gone = say("report", "show", kept.run)
     assert gone.code == 2
     assert "were pruned because of their age; a roll-up of it remains" in gone.err
@@ -107,3 +109,31 @@ def test_tables_go_back_for_an_older_version_and_come_forward_again(say: Speaker
     with sqlite3.connect(resolved("").removeprefix("sqlite:///")) as raw:
         assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(REVISION,)]
     assert say("report", "migrate", "--to", "0815").code == 2
+
+
+def test_what_waits_in_the_spool_is_copied_too(say: Speaker, tmp_path: Path) -> None:
+    there = f"sqlite:///{tmp_path}/other.db"
+    spool.put(record(run="waiting"))
+    assert re.match(r"1 run looked at, 1 of them new", say("report", "copy", "--to", there).out)
+    with open_store(there) as other:
+        assert other.recorded() == ["waiting"]
+
+
+def test_a_pin_without_a_reason_is_refused(say: Speaker, kept: Record) -> None:
+    said = say("report", "pin", kept.run, "--reason", " ")
+    assert (said.code, said.out) == (2, "")
+    assert "--reason says nothing" in said.err
+    say("report", "prune")
+    assert say("report", "show", kept.run).code == 2, "it was pruned"
+
+
+def test_files_that_serve_no_https_are_told_before_anything_is_served(say: Speaker, tmp_path: Path) -> None:
+    torn = tmp_path / "cert.pem"
+    torn.write_text("no certificate")
+    for given, told in {
+        ("--tls-cert", "/nosuch"): "the certificate /nosuch and the key /nosuch: No such file",
+        ("--tls-cert", str(torn)): f"the certificate {torn} and the key {torn}",
+        ("--tls-key", "/nosuch"): "--tls-key is the key of a certificate",
+    }.items():
+        said = say("serve", "--port", "0", *given)
+        assert (said.code, told in said.err, "Serving" in said.err) == (2, True, False), said

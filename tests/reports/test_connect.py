@@ -60,6 +60,16 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
         connect(f"sqlite:///{file}")
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_a_driver_says_in_lines_is_told_in_one_and_ends_as_a_sentence(host: str) -> None:
+    with pytest.raises(Unreachable, match=r"Connection refused\. Is the server") as caught:
+        connect(f"postgresql+psycopg://chaos@{host}:1/chaos")
+    assert "\n" not in caught.value.message
+    assert "\t" not in caught.value.message
+    assert caught.value.message.endswith(("connections?", "."))
+    assert "?." not in caught.value.message
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="No such file or directory"):
         connect(f"sqlite:///{tmp_path}/nowhere/store.db")

@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Column, Table, select
 
 from reports.copying import Copied, copy
@@ -15,6 +16,7 @@ from reports.store import Store, open_store
 from reports.tables import bodies, metadata, records
 from reports.tokens import create, listed
 from reports.verdict import judged
+from runner.errors import ChaosctlError
 from tests.reports._records import EXPERIMENT, ORIGIN, START, fault, random_record, record
 
 
@@ -83,3 +85,6 @@ def test_a_run_with_another_record_and_a_damaged_one_are_named_and_left(tmp_path
         assert "run b is not the one that was stored" in found.refused[1]
         assert second.record("a").ended == START + 181
         assert second.row("b") is None
+        with pytest.raises(ChaosctlError) as refused:
+            first.record("b")
+        assert "chaosctl report copy --to URL" in refused.value.fix

@@ -5,13 +5,13 @@ import re
 import pytest
 
 from reports.bounds import mean_interval, wilson_lower
-from reports.cells import cells
+from reports.cells import DAY, cells
 from reports.explain import explain_cell, explain_run, explain_service
 from reports.record import Promise, Record
 from reports.services import Declared, services
 from reports.verdict import judge
 from runner.model import Outcome
-from tests.reports._nights import KEY, NOW, nights, one
+from tests.reports._nights import KEY, NOW, night, nights, one
 from tests.reports._records import bad_at, events, fault, random_record, record, series, target
 
 
@@ -104,6 +104,30 @@ def test_a_cell_without_anything_valid_says_that_it_counts_0() -> None:
     assert told.score is None
     assert told.sentence == "0 of 100: nothing valid in the last 45 days; no run was ever valid"
     assert told.samples == ("2 runs said nothing: 2 x inconclusive: The workload never met it.",)
+    assert [lever.what for lever in told.levers] == ["Mend what made 2 runs say nothing; see above."]
+    assert explain_cell(one(nights([100.0], started=NOW - 60 * DAY)), NOW).levers[0].what.startswith("Run it")
+
+
+def test_a_fault_that_was_run_and_never_valid_is_to_be_mended_and_not_run() -> None:
+    (service,) = services(cells(nights([None, None]), NOW), {}, KEY.environment)
+    (lever,) = explain_service(service).levers
+    assert lever.what == (
+        "Mend what made 2 runs of network-dns say nothing; explain the cell to see why. "
+        "The gain is that of a score of 100."
+    )
+
+
+def test_a_run_dated_ahead_asks_for_a_clock_that_is_right() -> None:
+    found = cells([night(-0.5)], NOW)
+    (service,) = services(found, {}, KEY.environment)
+    for told, subject in ((explain_cell(found[KEY], NOW), "it"), (explain_service(service), "network-dns")):
+        assert told.levers[0].what.startswith(f"Set the clock of the machine that ran {subject}: a run is dated ahead")
+
+
+@pytest.mark.parametrize(("hours", "ago"), [(1, "1 hour"), (5, "5 hours"), (24, "24 hours"), (72, "3 days")])
+def test_how_long_ago_the_last_valid_run_was_is_told_in_words(hours: float, ago: str) -> None:
+    told = explain_cell(one(nights([100.0], started=NOW - hours * 3600)), NOW)
+    assert f"the last valid run was {ago} ago" in told.sentence
 
 
 def test_a_service_names_the_fault_that_would_raise_it_most() -> None:
@@ -115,3 +139,11 @@ def test_a_service_names_the_fault_that_would_raise_it_most() -> None:
     assert told.sentence == "20 of 100 = (3 * 0 + 1 * 80) / 4; 50% of the required faults are covered"
     assert (told.levers[0].gain, told.levers[0].what[:27]) == (75.0, "Run etcd-latency: never run")
     assert told.score + sum(lever.gain or 0 for lever in told.levers) == 100.0
+
+
+def test_a_run_of_an_older_formula_is_explained_by_it_and_says_what_cells_count() -> None:
+    lost = series([*bad_at(175)], "no write is lost", hard=False, invariant=True)
+    told = explain_run(record(series=(series(), lost), events=events()), "1")
+    assert (told.score, told.terms[2].basis) == (100, "formula 1 knows none")
+    assert told.samples[-1] == "cells and services count it by formula 2: 0 of 100, fail"
+    assert explain_run(half()).samples == explain_run(half(), "1").samples[:-1]

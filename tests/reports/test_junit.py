@@ -36,10 +36,29 @@ def test_each_case_is_a_series_with_what_it_came_to() -> None:
 def test_a_failure_is_a_fail_and_a_pass_is_never_resilience() -> None:
     failed = judge(imported(MIXED, SOURCE))
     assert (failed.verdict, failed.score) == (Verdict.FAIL, None)
-    assert failed.reasons == ("1 test of 4 failed by a JUnit report, unverified: cart.pays.",)
+    assert failed.reasons == (
+        "1 test of 4 failed by a JUnit report, unverified: cart.pays.",
+        "1 test of 4 ended in an error by a JUnit report, which tells nothing of the service: boots.",
+    )
     passed = judge(imported(b'<testsuite><testcase name="a"/></testsuite>', SOURCE))
     assert (passed.verdict, passed.score) == (Verdict.INCONCLUSIVE, None)
     assert "It is unverified" in passed.reasons[0]
+
+
+def test_errors_conclude_nothing_and_are_counted_and_named_first() -> None:
+    cases = b"".join(b'<testcase name="%c"><error/></testcase>' % letter for letter in b"abcde")
+    found = judge(imported(b"<testsuite>%s<testcase name='f'><skipped/></testcase></testsuite>" % cases, SOURCE))
+    assert (found.verdict, found.score) == (Verdict.INCONCLUSIVE, None)
+    assert found.reasons[0] == (
+        "5 tests of 6 ended in an error by a JUnit report, which tells nothing of the service: a, b, c and 2 more."
+    )
+    assert found.reasons[1].startswith("0 tests of 6 passed by a JUnit report, 1 skipped. It is unverified")
+
+
+def test_a_case_that_failed_and_then_ended_in_an_error_has_failed() -> None:
+    torn = b'<testsuite><testcase name="a"><error message="teardown"/><failure message="503"/></testcase></testsuite>'
+    record = imported(torn, SOURCE)
+    assert (record.series[0].detail, judge(record).verdict) == ("503", Verdict.FAIL)
 
 
 def test_the_same_report_is_the_same_run_and_of_another_service_another() -> None:

@@ -47,6 +47,15 @@ def test_each_run_of_the_window_is_counted_once_and_what_changed_is_counted_agai
     assert runs(metrics, NOW + DAY + WINDOW + 1) == {}
 
 
+def test_the_last_valid_run_and_its_fault_are_never_of_tomorrow(store: Store) -> None:
+    store.keep(record(run="tomorrow", started=NOW + DAY, promise=Promise(service="ahead")))
+    text = Metrics(store, Standings(store), {}).text(NOW)
+    named = [line for line in text.splitlines() if 'service="ahead"' in line and "timestamp" in line]
+    assert named == []
+    again = Metrics(store, Standings(store), {}).text(NOW + DAY)
+    assert len([line for line in again.splitlines() if 'service="ahead"' in line and "timestamp" in line]) == 3
+
+
 def test_a_store_without_runs_has_metrics_too(url: str) -> None:
     with open_store(url) as store:
         assert runs(Metrics(store, Standings(store), {}), NOW) == {}

@@ -118,6 +118,14 @@ def test_one_bad_sample_of_an_invariant_leaves_nothing_of_a_score() -> None:
     assert judgement.reasons[0].startswith("The invariant no write is lost broke: 1 sample bad, the first at +175.0s")
 
 
+def test_an_invariant_that_broke_is_not_hidden_by_another_of_its_name() -> None:
+    """As where a runner adds the same probe twice, with other tolerances."""
+    broke = series(bad_at(175), "no write is lost", hard=False, invariant=True)
+    held = series(probe="no write is lost", hard=False, invariant=True)
+    for both in ((broke, held), (held, broke)):
+        assert judge(record(series=(series(), *both))).score == 0
+
+
 def test_what_formula_1_said_it_says_for_ever() -> None:
     """It knows no invariants, and is the same as formula 2 where none broke."""
     lost = series(bad_at(175), "no write is lost", hard=False, invariant=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.cells import Cell, Key, cells
+from reports.cells import DAY, Cell, Key, cells
 from reports.services import Declared, Service, fleet, services
 from tests.reports._nights import NOW, night, nights
 
@@ -53,6 +53,16 @@ def test_an_expired_and_a_never_valid_fault_count_0_by_their_names() -> None:
     old = cells([night(50, faults=("dns",)), *nights([None] * 3, faults=("etcd",))], NOW)
     assert [(part.fault, part.state) for part in only(old, {}).parts] == [("dns", "expired"), ("etcd", "never valid")]
     assert only(old, {}).score == 0.0
+
+
+def test_a_run_dated_ahead_counts_from_then_on_and_is_told_as_what_it_is() -> None:
+    for now, state, last in ((NOW, "dated ahead", None), (NOW + DAY, "covered", NOW + DAY / 2)):
+        (part,) = only(cells([night(-0.5)], now), {}).parts
+        assert part.cell is not None
+        assert (part.state, part.cell.last_run, part.cell.last_valid) == (state, last, last)
+    (part,) = only(cells([night(1), night(-0.5)], NOW), {}).parts
+    assert part.cell is not None
+    assert (part.state, part.cell.last_valid) == ("covered", NOW - DAY)
 
 
 def test_a_service_that_is_only_declared_has_the_score_0() -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from reports.cells import Cell, Key, cells
 from reports.trends import Finding, Kind, findings
+from runner.model import iso
 from tests.reports._nights import NOW, night, nights
 
 GREEN, RED = 100.0, 20.0
@@ -60,6 +62,65 @@ def test_one_failure_among_others_is_noise_and_says_so() -> None:
     assert told.p is not None
     assert told.p > 0.2
     assert "nothing follows" in told.sentence
+
+
+@pytest.mark.parametrize("red", [4, 5, 9, 10, 33, 40])
+def test_a_cell_that_fails_every_night_is_failing_and_no_noise(red: int) -> None:
+    (told,) = found([RED] * red)
+    assert (told.kind, told.before, told.between) == (Kind.FAILING, (), None)
+    first = iso(told.after[0].started)[:10]
+    assert told.sentence == f"It failed in each of the last {min(red, 35)} nights, since {first}: It did."
+
+
+def test_a_regression_older_than_the_nights_that_are_compared_is_failing() -> None:
+    (told,) = found([*[GREEN] * 4, *[RED] * 31])
+    assert (told.kind, len(told.before), len(told.after)) == (Kind.FAILING, 4, 31)
+    assert told.between == ("night-31.5", "night-30.5")
+    assert kinds([*[GREEN] * 20, *[RED] * 35]) == [Kind.FAILING]
+
+
+@pytest.mark.parametrize("green", [0, 4, 6, 8, 9])
+def test_one_green_night_of_ten_does_not_hide_that_it_fails(green: int) -> None:
+    scores: list[float | None] = [RED] * 10
+    scores[green] = GREEN
+    (told,) = found(scores)
+    assert told.kind is Kind.FAILING
+    assert not told.after[0].passed
+
+
+def test_a_cell_that_fails_most_nights_says_how_many() -> None:
+    (told,) = found([*[RED] * 8, GREEN, RED])
+    assert "It failed in 9 of the last 10 nights, since 2027-01-05: " in told.sentence
+    (told,) = found([GREEN, RED, GREEN, *[RED] * 6])
+    assert "each of the last 6 nights, since 2027-01-09, and in 1 of the 3 before: " in told.sentence
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        [RED] * 3,
+        [RED, GREEN] * 6,
+        [RED, RED, GREEN, RED] * 2,
+        [*[RED] * 30, GREEN, GREEN, GREEN],
+        [*[GREEN, RED] * 10, RED, RED, RED],
+    ],
+)
+def test_too_few_nights_half_of_them_and_what_passes_again_are_not_failing(scores: list[float | None]) -> None:
+    assert Kind.FAILING not in kinds(scores)
+
+
+def test_a_decline_that_is_certain_is_named_before_that_it_fails() -> None:
+    assert kinds([*[GREEN, GREEN, GREEN, RED] * 7, *[RED] * 5]) == [Kind.DECLINE]
+
+
+def test_what_fails_every_night_is_told_before_new_failures_and_noise() -> None:
+    many = [*nights([RED] * 10, service="b"), *nights([GREEN] * 5 + [RED], service="a")]
+    assert [each.kind for each in findings(cells(many, NOW))] == [Kind.FAILING, Kind.NEW_FAILURE]
+
+
+def test_every_kind_is_in_the_docs() -> None:
+    told = (Path(__file__).parents[2] / "docs" / "scores.md").read_text()
+    assert [kind for kind in Kind if f"| {kind.value} |" not in told] == []
 
 
 def test_a_slow_decline_is_found_by_the_last_5_against_the_28_before() -> None:

@@ -54,6 +54,37 @@ spec:
       objective: 99.9
       sli: {events: {errorQuery: 'rate(bad_total[{{.window}}])', totalQuery: 'rate(all_total[{{.window}}])'}}
 """
+OPENSLO_BY_REFERENCE = """
+apiVersion: openslo/v1
+kind: SLO
+metadata: {name: availability}
+spec:
+  timeWindow: [{duration: 4w, isRolling: true}]
+  indicatorRef: requests
+  objectives:
+    - {displayName: strict, target: 0.999}
+    - {displayName: loose, target: 0.99, indicatorRef: slow}
+    - {target: 0.95}
+---
+apiVersion: openslo/v1
+kind: SLI
+metadata: {name: slow}
+spec: {thresholdMetric: {metricSource: {spec: {query: 'histogram_quantile(0.99, x)'}}}}
+---
+apiVersion: openslo/v1
+kind: SLI
+metadata: {name: requests}
+spec:
+  ratioMetric:
+    bad: {metricSource: {spec: {query: 'rate(bad_total[5m])'}}}
+    total: {metricSource: {spec: {query: 'rate(all_total[5m])'}}}
+"""
+ONE_OBJECTIVE = OPENSLO_BY_REFERENCE.replace(
+    "    - {displayName: loose, target: 0.99, indicatorRef: slow}\n", ""
+).replace("    - {target: 0.95}\n", "")
+SLOTH_RAW = "slos: [{name: latency, objective: 99, sli: {raw: {error_ratio_query: 'x{w=\"{{.window}}\"}'}}}]"
+THRESHOLD = OPENSLO.replace("ratioMetric:", "thresholdMetric:")
+ELSEWHERE = ONE_OBJECTIVE.replace("indicatorRef: requests", "indicatorRef: gone")
 
 
 def written(folder: Path, text: str, name: str = "") -> Slo:
@@ -80,15 +111,73 @@ def test_sloth_gives_the_one_that_is_named(tmp_path: Path) -> None:
     assert written(tmp_path, SLOTH_CRD).events() == Events(all="all_total", bad="bad_total")
 
 
+def test_an_indicator_in_the_same_file_gives_its_counters(tmp_path: Path) -> None:
+    found = written(tmp_path, ONE_OBJECTIVE)
+    assert (found.name, found.target, found.window, found.note()) == ("availability", 99.9, 28 * 86400, "")
+    assert found.events() == Events(all="all_total", bad="bad_total")
+
+
+def test_one_of_several_objectives_is_named_by_its_display_name_or_target(tmp_path: Path) -> None:
+    strict, loose, third = (
+        written(tmp_path, OPENSLO_BY_REFERENCE, f"availability/{name}") for name in ("strict", "loose", "95")
+    )
+    assert [each.target for each in (strict, loose, third)] == [99.9, 99.0, 95.0]
+    assert strict.events() == third.events() == Events(all="all_total", bad="bad_total")
+    assert loose.events() is None, "its own indicator is a threshold"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "target"),
+    [(SLOTH_RAW, "latency", 99), (THRESHOLD, "availability", 99.5), (ELSEWHERE, "availability", 99.9)],
+)
+def test_a_file_without_counters_says_that_time_stands_in(tmp_path: Path, text: str, name: str, target: float) -> None:
+    (tmp_path / "slo.yaml").write_text(text)
+    entry: dict[str, Any] = {"name": "chaosctl", "slo": {"file": "slo.yaml"}}
+    found = extension({"extensions": [entry]}, tmp_path)
+    assert found.slo.target == target
+    (note,) = found.notes()
+    assert note.startswith(f"No counters of good and of all events were found in slo.yaml for the SLO {name!r}")
+    assert "time stands in for events" in note
+    counted = entry | {"events": {"all": "a", "bad": "b"}}
+    assert extension({"extensions": [counted]}, tmp_path).notes() == []
+
+
+def test_counters_in_a_file_or_no_file_at_all_need_no_note(tmp_path: Path) -> None:
+    assert written(tmp_path, OPENSLO).note() == written(tmp_path, SLOTH_CRD).note() == Slo(target=99.5).note() == ""
+
+
+def test_a_window_in_weeks_is_in_days() -> None:
+    assert Slo.model_validate({"window": "4w"}).window == 28 * 86400
+
+
+@pytest.mark.parametrize(("window", "unit"), [("1M", "month"), ("1Q", "quarter"), ("1Y", "year")])
+def test_a_window_by_the_calendar_is_refused_with_what_to_write(tmp_path: Path, window: str, unit: str) -> None:
+    with pytest.raises(InvalidFile, match=rf"slo\.yaml: window: .*'{window}' .* one {unit} is longer .* 30d or 4w"):
+        written(tmp_path, OPENSLO.replace("28d", window))
+
+
 @pytest.mark.parametrize(
     ("text", "named", "told"),
     [
         (SLOTH, "", "it holds 2 SLOs, one is needed (there: availability, latency)"),
         (SLOTH, "avail", "0 SLOs are called 'avail'"),
+        (OPENSLO_BY_REFERENCE, "", "one is needed (there: availability/strict, availability/loose, availability/95)"),
+        (
+            OPENSLO_BY_REFERENCE,
+            "availability",
+            "0 SLOs are called 'availability', one is needed (there: availability/strict, ",
+        ),
+        ("{kind: SLI, metadata: {name: [a]}, spec: {slos: []}}", "", "it holds 0 SLOs"),
+        ("{kind: SLO, spec: {indicatorRef: [a], objectives: [{target: 2}]}}", "", "less than 100"),
         ("kind: Deployment", "", "it holds 0 SLOs"),
         (SLOTH_CRD.replace("99.9", "100"), "", "less than 100"),
         (SLOTH_CRD.replace("objective: 99.9", "target: 99.9"), "", "target"),
         ("{", "", "not YAML"),
+        ("slos: 5", "", "it holds 0 SLOs"),
+        ("slos: [availability]", "", "target"),
+        ("slos: [{name: a, objective: 99.9, sli: {events: [a]}}, b]", "", "it holds 2 SLOs"),
+        ("{kind: SLO, spec: {objectives: {target: 0.99}}}", "", "target"),
+        ("{kind: SLO, spec: {objectives: [0.99], timeWindow: [28d]}}", "", "target"),
     ],
 )
 def test_a_file_that_cannot_be_meant_is_refused_by_its_name(tmp_path: Path, text: str, named: str, told: str) -> None:

@@ -39,6 +39,25 @@ def test_a_bulk_is_judged_though_nobody_asks(api: Api) -> None:
     assert count(api.store, pending) == 0
 
 
+def test_bulks_that_follow_each_other_are_judged_after_the_last(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = time.monotonic()
+    monkeypatch.setattr(background, "_QUIET_SECONDS", 0.04)
+    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: moment))
+    api.lines(*(record(run=f"r{number}") for number in range(3)))
+    threading.Event().wait(0.5)
+    assert (count(api.store, records), count(api.store, pending)) == (0, 3)
+    moment += 0.04
+    wait_until(lambda: count(api.store, records) == 3)
+
+
+def test_very_many_are_judged_while_others_follow(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = time.monotonic()
+    monkeypatch.setattr(background, "_PUT_OFF", 3)
+    monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: moment))
+    api.lines(*(record(run=f"r{number}") for number in range(3)))
+    wait_until(lambda: count(api.store, records) == 3)
+
+
 def test_a_question_right_after_a_bulk_is_answered_of_all_of_it(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Background, "_settled", lambda *_: True)
     now = clock()
@@ -92,6 +111,7 @@ def test_how_cells_stand_is_written_down_while_nothing_comes(api: Api, monkeypat
 def test_nothing_is_written_down_while_single_runs_come(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     rests: list[int] = []
     monkeypatch.setattr(background, "_REST_SECONDS", 0.01)
+    monkeypatch.setattr(background, "_QUIET_SECONDS", 0)
     monkeypatch.setattr(Background, "_rest", lambda _: rests.append(0))
     moment = time.monotonic()
     monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: moment))

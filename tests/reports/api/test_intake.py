@@ -1,5 +1,6 @@
 """What is taken without being judged: nothing that judging could stumble over."""
 
+import json
 import math
 import random
 from typing import Any
@@ -106,3 +107,14 @@ def test_columns_are_taken_as_they_are_written_and_rounded_when_they_are_judged(
     kept = pack_held(taken.run, taken.address, taken.body, "blue")
     assert kept == packed(fine, "blue")
     assert unpack(kept.run, kept.address, kept.body).series[0].offsets[:2] == (0.0, 1.001)
+
+
+@pytest.mark.parametrize("column", ["offsets", "outcomes", "values"])
+def test_of_a_column_that_is_all_wrong_the_first_is_told(column: str) -> None:
+    said = record().model_dump(mode="json", by_alias=True)
+    said["series"][0][column] = [{}] * 1000
+    with pytest.raises(Problem) as refused:
+        held(json.dumps(said).encode(), "")
+    at = [error.field for error in refused.value.body.errors]
+    assert at
+    assert all(field.startswith(f"/series/0/{column}/0") for field in at)

@@ -2,16 +2,24 @@
 
 import json
 import time
+from pathlib import Path
+from urllib.parse import quote
 
+import pytest
+
+from reports.api import problems
+from reports.api.service import Settings
 from reports.cells import cells
 from reports.history import RunSummary
 from reports.packing import pack
 from reports.record import Promise, Record
 from reports.retention import Ages, prune
+from reports.services import Declared
 from reports.verdict import judged
 from tests.reports._records import START, bad_at, record, series
 from tests.reports.api.conftest import Api, fields
 
+REQUIRED = Declared(requires={"etcd-latency": 1.0})
 SHIFT = time.time() - START - 3600
 
 
@@ -131,5 +139,44 @@ def test_cells_come_in_pages(api: Api) -> None:
     assert [each["service"] for each in page["services"] + rest["services"]] == ["s0", "s1", "s2"]
 
 
+@pytest.mark.parametrize("settings", [Settings(declared={"lab": dict.fromkeys(("payment", "secret"), REQUIRED)})])
+def test_what_a_project_never_ran_counts_0_and_services_it_never_ran_are_not_named(api: Api) -> None:
+    api.post(lately("a"))
+    for headers, names in ((api.token(project=""), ["payment", "secret"]), (api.token(), ["payment"])):
+        api.headers = headers
+        told = {each["service"]: each for each in api.get("/api/v1/services").json()["services"]}
+        assert sorted(told) == names
+        assert told["payment"] == api.get("/api/v1/services/payment").json()
+        states = {each["fault"]: each["state"] for each in told["payment"]["required"]}
+        assert (told["payment"]["coverage"], states["etcd-latency"]) == (0.5, "never run")
+        assert api.get("/api/v1/services/secret").status_code == (200 if "secret" in names else 404)
+
+
+@pytest.mark.parametrize("name", ["team/pay", "a/b/c", "/", "cells/network-dns"])
+def test_services_whose_names_have_slashes_are_read_like_others(api: Api, name: str) -> None:
+    assert api.post(lately("a", promise=Promise(service=name))).status_code == 201
+    written = quote(name, safe="")
+    assert api.get(f"/api/v1/services/{written}").json()["service"] == name
+    cell = api.get(f"/api/v1/cells/{written}/network-dns").json()
+    assert (cell["service"], cell["fault"], len(cell["tracks"])) == (name, "network-dns", 1)
+    assert api.get(f"/api/v1/services/{written}%2Fother").status_code == 404
+    assert [each["fault"] for each in api.get(f"/api/v1/cells?service={written}").json()["cells"]] == ["network-dns"]
+
+
 def test_the_server_says_that_its_store_answers(api: Api) -> None:
     assert api.client.get("/healthz").json() == {"status": "ok"}
+
+
+def test_where_the_store_is_and_what_it_says_is_for_the_log_alone(
+    api: Api, caplog: pytest.LogCaptureFixture, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(problems, "_minute", lambda: 1)
+    with api.store.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE runs RENAME TO away")
+        connection.exec_driver_sql("ALTER TABLE tokens RENAME TO gone")
+    for answer in (api.client.get("/healthz"), api.get("/api/v1/runs"), api.post(record())):
+        assert (answer.status_code, fields(answer)) == (503, [])
+        assert answer.headers["retry-after"] == "5"
+        assert [word in answer.text for word in (str(state), "sqlite", "no such table")] == [False] * 3
+    assert f"The store sqlite:///{state}/store.db cannot be used: no such table: runs." in caplog.messages
+    assert len(caplog.messages) == len(set(caplog.messages))

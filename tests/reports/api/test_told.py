@@ -72,17 +72,18 @@ def test_a_run_leaves_with_the_window(store: Store) -> None:
     ]
 
 
-def test_projects_are_kept_apart_and_see_nothing_that_is_declared(store: Store) -> None:
+def test_projects_are_kept_apart_and_what_is_required_counts_in_each(store: Store) -> None:
     store.keep_packed([pack(record(run="blue", started=START + DAY), "blue")])
     kept = Told(Standings(store), {"lab": {"payment": Declared(owner="ada", requires={"pod-kill": 1.0})}})
-    for project, owner, faults in (
-        (None, "ada", ["etcd-latency", "network-dns", "pod-kill"]),
-        ("blue", "", ["network-dns"]),
-        ("", "", ["etcd-latency", "network-dns"]),
+    for project, owner, states in (
+        (None, "ada", {"etcd-latency": "covered", "network-dns": "covered", "pod-kill": "never run"}),
+        ("blue", "", {"network-dns": "covered", "pod-kill": "never run"}),
+        ("", "", {"etcd-latency": "covered", "network-dns": "covered", "pod-kill": "never run"}),
     ):
         (text,) = kept.services(cells_of(store, "payment", project=project), [PAYMENT], project, NOW)
         found = orjson.loads(orjson.dumps(text))
-        assert (found["owner"], sorted(each["fault"] for each in found["required"])) == (owner, faults)
+        assert (found["owner"], {each["fault"]: each["state"] for each in found["required"]}) == (owner, states)
+        assert found["coverage"] == pytest.approx(1 - 1 / len(states))
 
 
 def test_the_least_asked_for_are_forgotten(store: Store, written: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

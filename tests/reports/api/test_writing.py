@@ -1,5 +1,6 @@
 """What comes in: one record or many, judged here, each once."""
 
+import gzip
 import json
 import threading
 from typing import Any
@@ -161,6 +162,22 @@ def test_a_cloudevent_is_taken_structured_and_binary(api: Api) -> None:
 def test_other_kinds_of_bodies_are_refused(api: Api) -> None:
     answer = api.post(record(), Content_Type="text/plain")
     assert (answer.status_code, fields(answer)) == (415, ["Content-Type"])
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "content"),
+    [("runs", "application/json", record().canonical()), ("junit", "application/xml", b"<testsuite/>")],
+)
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_body_that_is_compressed_is_refused_with_what_is_taken(
+    api: Api, path: str, kind: str, content: bytes, size: int
+) -> None:
+    headers = api.headers | {"Content-Type": kind, "Content-Encoding": "gzip"}
+    sent = gzip.compress(content + b" " * size, compresslevel=0)
+    answer = api.client.post(f"/api/v1/{path}", content=sent, headers=headers)
+    assert (answer.status_code, fields(answer)) == (415, ["Content-Encoding"])
+    assert (answer.headers["accept-encoding"], "without Content-Encoding" in answer.text) == ("identity", True)
+    assert api.post(record(), Content_Encoding="identity").status_code == 201
 
 
 class TestLimits:

@@ -34,6 +34,7 @@ def test_what_needs_a_look_comes_first() -> None:
 def test_a_green_night_is_one_line_and_nothing_is_no_green_night() -> None:
     assert digest([record()]).startswith("## Chaos, 2027-01-15: 1 run passed\n")
     assert digest([]) == "## Chaos: nothing ran\n"
+    assert digest([], [NotRun("etcd.yaml", "It was expected.")]).startswith("## Chaos: nothing ran\n")
 
 
 def test_regressions_and_services_are_told() -> None:
@@ -43,6 +44,13 @@ def test_regressions_and_services_are_told() -> None:
     assert "- regression of payment/network-dns: It failed after 5 passes" in text
     assert "Compare `night-2.5` with `night-1.5`." in text
     assert "| payment | 28.1 | 50% | etcd never run | team-p |" in text
+
+
+def test_a_cell_that_fails_every_night_is_told_without_a_night_to_compare() -> None:
+    text = digest([], [], findings(cells(nights([10.0] * 10), NOW)))
+    assert text.endswith(
+        "- failing of payment/network-dns: It failed in each of the last 10 nights, since 2027-01-05: It did.\n"
+    )
 
 
 def test_text_from_a_record_cannot_break_the_table() -> None:

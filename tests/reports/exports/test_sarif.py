@@ -28,3 +28,8 @@ def test_of_a_weakness_of_the_service_no_file_is_at_fault() -> None:
 def test_a_file_as_a_whole_has_no_line() -> None:
     (result,) = json.loads(sarif([FileFinding("did-not-run", "It did not run.", "x.yaml")], "1"))["runs"][0]["results"]
     assert "region" not in result["locations"][0]["physicalLocation"]
+
+
+def test_a_file_is_named_by_a_uri() -> None:
+    (result,) = json.loads(sarif([FileFinding("did-not-run", "No.", "my runs/a#1.yaml")], "1"))["runs"][0]["results"]
+    assert result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == "my%20runs/a%231.yaml"
