@@ -67,7 +67,7 @@ def steps(
     change = written(Change(fault_id, at.path, item["metadata"]["uid"], tuple(fields), seconds))
     return Steps(
         inject=(
-            Command(("api", "guard", fault_id), json.dumps(list(avoid))),
+            Command(("api", "guard", f"{at.kind}/{fault_id}"), json.dumps(list(avoid))),
             Command(("api", "change", at.path), change),
         ),
         undo=(Command(("api", "revert", at.path), change),),

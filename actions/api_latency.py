@@ -10,15 +10,13 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
-from urllib.parse import urlsplit
 
 from actions import _stalls, _tc
-from actions._api_servers import Server, endpoints, in_cluster, services
+from actions._api_servers import ENDPOINT, Server, endpoints, in_cluster, named, services, urls
 from actions._diversion import Diversion, leads
 from actions._stalls import OWN, Stalls
 from actions._traffic import Traffic
 from actions._windows import Windows, as_percentile
-from runner.addresses import addresses
 from runner.errors import Refused, UsageError
 from runner.fault import Fault, Stage, Try
 from runner.lifecycle import action
@@ -28,29 +26,10 @@ from runner.targets import Target
 
 __all__ = ["ApiLatency", "api_latency"]
 
-_OF_ETCD = 2379, 2380
 _ELECTION = 5.0
 """How long a client that elects a leader waits for an answer: half its renew deadline of 10 s, as client-go has it."""
 _HEARTBEAT, _LEASE = 10.0, 40.0
 """How long a kubelet waits for an answer to its heartbeat, and after what time without one its node's lease is over."""
-
-
-def _urls(written: object) -> str:
-    """Return addresses of API servers as written if they can be meant."""
-    words = [word.strip() for word in written.split(",") if word.strip()] if isinstance(written, str) else [""]
-    for word in words:
-        try:
-            parts, port = urlsplit(word), urlsplit(word).port
-        except ValueError:
-            parts, port = urlsplit(""), None
-        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
-            raise UsageError(f"{word!r} is no address of an API server.", "Write https://HOST:PORT.")
-        if port in _OF_ETCD:
-            raise UsageError(
-                f"Port {port} is etcd's: what API servers ask of it is never touched by this fault.",
-                "etcd-latency is the fault for that.",
-            )
-    return ",".join(words)
 
 
 @dataclass(frozen=True)
@@ -61,9 +40,7 @@ class ApiLatency(Fault):
     percentile: Annotated[
         float, as_percentile, "the percentile of requests that takes so long: 95; absent: every request takes longer"
     ] = 0.0
-    endpoint: Annotated[
-        str, _urls, "more addresses of the API server than its cluster knows, as of a load balancer; https://HOST:PORT"
-    ] = ""
+    endpoint: Annotated[str, urls, ENDPOINT] = ""
     force: Annotated[bool, "go on where a guard of this fault says no"] = False
 
     name: ClassVar = "api-latency"
@@ -151,8 +128,7 @@ class ApiLatency(Fault):
 
     def _servers(self, at: Target) -> list[Server]:
         """Return all that the API server is reached by, first what clients at the target use: nodes no Service."""
-        named = [urlsplit(url) for url in self.endpoint.split(",") if url]
-        found = [Server(each, url.port or 443) for url in named for each in addresses(at, url.hostname or "")]
+        found = named(at, self.endpoint)
         if in_cluster(at):
             service, own = services(at), endpoints(at)
             found += [*own, *service] if at.name.startswith("node:") else [*service, *own]

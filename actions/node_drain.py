@@ -8,17 +8,17 @@ where their owners have replaced them; nobody moves them back.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
 from actions import _objects
 from runner.changes import Field
 from runner.config import Environment
-from runner.errors import CommandFailed, Inconclusive
+from runner.errors import ChaosctlError, CommandFailed, Inconclusive
 from runner.fault import Fault, Stage
 from runner.lifecycle import action
-from runner.model import Command, EndsBy, ProbeCall, Steps
+from runner.model import Command, EndsBy, ProbeCall, Steps, clock
 from runner.remote.pods import MANAGER, US
+from runner.selection import like
 from runner.targets import Target
 
 __all__ = ["NodeDrain", "node_drain"]
@@ -84,13 +84,23 @@ class NodeDrain(Fault):
         return _objects.steps(where, fault_id, seconds, item, [field], avoid=[node], notes=list(_staying(found)))
 
     def act(self, stage: Stage) -> None:
-        """Evict the pods, again and again those whose disruption budget refuses it, until the fault is over."""
+        """Evict the pods, again and again those whose disruption budget refuses it, until the fault is over.
+
+        What goes wrong with one, or for a while with all, is tried again too, and told where it did so to the end. A
+        process that was stopped for a while goes on where it was: the deadline may have passed meanwhile.
+        """
         where = _objects.the("node", stage.at, self.name)
-        while not stage.over.is_set():
-            for name in [name for name, reason in self._pods(where).values() if not reason]:
-                if not stage.over.is_set():
-                    _evict(where, name)
+        wrong: dict[str, str] = {}
+        while _goes_on(stage):
+            try:
+                names = [name for name, reason in self._pods(where).values() if not reason]
+            except ChaosctlError as error:
+                wrong[""] = f"who is on {where.name} could not be told to the end: {error.message}"
+            else:
+                wrong = {name: why for name, why in wrong.items() if name in names}
+                _evict_all(where, names, stage, wrong)
             stage.over.wait(_AGAIN)
+        stage.errors.extend(wrong.values())
 
     def _pods(self, at: _objects.Object) -> Mapping[str, tuple[str, str]]:
         """Return the node's pods by UID: name with namespace, and why it stays, where it does."""
@@ -107,9 +117,13 @@ class NodeDrain(Fault):
 
     def _agrees(self, namespace: Mapping[str, Any]) -> bool:
         meta = namespace["metadata"]
-        if any(fnmatchcase(meta["name"], pattern) for pattern in self.protected):
+        if like(self.protected)(meta["name"]):
             return False
         return not self.opt_in or meta.get("labels", {}).get(_AGREED) == "allowed"
+
+
+def _goes_on(stage: Stage) -> bool:
+    return not stage.over.is_set() and clock() < stage.deadline
 
 
 def _stays(pod: Mapping[str, Any], agreed: Iterable[str]) -> str:
@@ -133,6 +147,19 @@ def _staying(found: Iterable[tuple[str, str]]) -> Iterable[str]:
             reasons.setdefault(reason, []).append(name)
     for reason, names in reasons.items():
         yield f"Not evicted, because {reason}: {', '.join(sorted(names))}."
+
+
+def _evict_all(at: _objects.Object, names: Iterable[str], stage: Stage, wrong: dict[str, str]) -> None:
+    """Ask pods to leave, and note of each what went wrong the last time."""
+    for name in names:
+        if not _goes_on(stage):
+            return
+        try:
+            _evict(at, name)
+        except ChaosctlError as error:
+            wrong[name] = f"{name} could not be evicted: {error.message}"
+        else:
+            wrong.pop(name, None)
 
 
 def _evict(at: _objects.Object, name: str) -> None:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from actions import _nft
-from actions._api_servers import Server, endpoints
-from runner import tables
-from runner.errors import CommandFailed, Missing, Refused, UsageError
+from actions._api_servers import ENDPOINT, Server, endpoints, named, urls
+from runner import policy, tables
+from runner.errors import Inconclusive, Refused, UsageError
 from runner.fault import Fault
 from runner.lifecycle import action
 from runner.model import Check, Command, EndsBy, Look, ProbeCall, Steps, clock, format_duration
@@ -25,15 +25,13 @@ _SHORTEST = 20.0
 _FARTHEST = 3600.0
 _SKEW = 2.0
 _GRACE = 50.0
-_POLICY = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies/chaosctl-heartbeat-loss"
 
 
 @runtime_checkable
 class _Node(Protocol):
-    """A target that is a node: its name, and the namespace that is ours in its cluster."""
+    """A target that is a node: its name."""
 
     node: str
-    space: str
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class NodeHeartbeatLoss(Fault):
         "only heartbeats, turned away at the API server; or the node's kubelet cut off from the API server",
     ] = "heartbeat"
     cut: Annotated[Literal["drop", "reject"], "how a partition treats packets: not at all, or with a reset"] = "drop"
+    endpoint: Annotated[str, urls, f"{ENDPOINT}; for a partition"] = ""
 
     name: ClassVar = "node-heartbeat-loss"
     access: ClassVar = "admission-faults"
@@ -59,6 +58,15 @@ class NodeHeartbeatLoss(Fault):
         if self.variant == "partition":
             object.__setattr__(self, "ends_by", EndsBy.KERNEL)
 
+    @property
+    def enters(self) -> bool:
+        """Whether a plan needs a node pod: names in --endpoint are the node's to resolve, all else the cluster's."""
+        return bool(self.endpoint)
+
+    def identity(self, at: Target) -> str:
+        """Return the node's, with its boot where the fault is in its kernel: a policy's parameter outlives that."""
+        return super().identity(at) if self.variant == "heartbeat" else at.identity()
+
     def sentence(self, who: str) -> str:
         """Return what happens to whom."""
         how = "sends no heartbeats" if self.variant == "heartbeat" else "does not reach the API server"
@@ -71,6 +79,11 @@ class NodeHeartbeatLoss(Fault):
                 f"{format_duration(seconds)} is too short for node-heartbeat-loss: a kubelet renews every 10 s, so "
                 "that it does not can be told only after more than that.",
                 f"Ask for {format_duration(_SHORTEST)} or longer; the node counts as lost after {_GRACE:g} s.",
+            )
+        if self.endpoint and self.variant == "heartbeat":
+            raise UsageError(
+                "--endpoint says what a node is cut off from, and --variant=heartbeat cuts off nothing.",
+                "Leave it out, or add --variant=partition.",
             )
         if seconds > _FARTHEST - 60 and self.variant == "heartbeat":
             raise UsageError(
@@ -97,9 +110,14 @@ class NodeHeartbeatLoss(Fault):
         return made(at, fault_id, seconds)
 
     def _partition(self, at: Target, fault_id: str, seconds: float) -> Steps:
-        text = _nft.ruleset(
-            fault_id, tables.comment(self.name, clock() + seconds), _rules(endpoints(at), seconds, self.cut)
-        )
+        servers = [*endpoints(at), *named(at, self.endpoint)]
+        if not servers:
+            raise Inconclusive(
+                f"The cluster of {at.name} names no endpoint of its API server (default/kubernetes has none): what the "
+                "node is to be cut off from is not known. Nothing was injected.",
+                "Name it as the node's kubelet does: --endpoint=https://HOST:PORT.",
+            )
+        text = _nft.ruleset(fault_id, tables.comment(self.name, clock() + seconds), _rules(servers, seconds, self.cut))
         return Steps(
             inject=(_nft.load(text),),
             undo=(tables.undo(fault_id),),
@@ -109,8 +127,8 @@ class NodeHeartbeatLoss(Fault):
 
 
 def _parameter(at: Target, fault_id: str, seconds: float) -> Steps:
-    _check_policy(at)
-    place, node = f"/api/v1/namespaces/{_node(at).space}/configmaps", _node(at).node
+    policy.verify(lambda path: json.loads(at.run(Command(("api", "GET", path)))))
+    place, node = f"/api/v1/namespaces/{policy.PARAMETERS}/configmaps", _node(at).node
     name = f"heartbeat-loss-{fault_id}"
     item = {
         "apiVersion": "v1",
@@ -129,38 +147,27 @@ def _parameter(at: Target, fault_id: str, seconds: float) -> Steps:
     )
 
 
-def _check_policy(at: Target) -> None:
-    version = json.loads(at.run(Command(("api", "GET", "/version"))))
-    minor = int("".join(filter(str.isdigit, version["minor"])) or 0)
-    if (int(version["major"]), minor) < (1, 30):
-        raise Missing(
-            f"The cluster is Kubernetes {version['major']}.{minor}: admission policies are in 1.30 and later.",
-            "Use --variant=partition.",
-        )
-    try:
-        at.run(Command(("api", "GET", _POLICY)))
-    except CommandFailed as error:
-        if error.status != 404:
-            raise
-        raise Missing(
-            "The admission policy of node-heartbeat-loss is not installed in this cluster.",
-            "An administrator does that once: kubectl apply -f deploy/rbac/admission-faults.yaml. "
-            "Or use --variant=partition.",
-        ) from error
-
-
 def _rules(servers: list[Server], seconds: float, cut: str) -> list[str]:
-    """Return the rules that keep the node's own processes from the API servers; its pods still reach them."""
-    family = "ip6" if servers[0].newer else "ip"
-    kind = {"ip": "ipv4_addr", "ip6": "ipv6_addr"}[family]
+    """Return the rules that keep the node's own processes from the API servers; its pods still reach them.
+
+    What tells whether the fault is live is the set `armed`; addresses of another family than the first have their own.
+    """
     lasting = f"timeout {_nft.timeout(seconds)}"
-    elements = ", ".join(f"{address} . {port} {lasting}" for address, port in servers)
     verdict = {"drop": "drop", "reject": "reject with tcp reset"}[cut]
+    sets, out, back = [], [], []
+    for name, newer in (("armed", servers[0].newer), ("armed_more", not servers[0].newer)):
+        family, kind = ("ip6", "ipv6_addr") if newer else ("ip", "ipv4_addr")
+        those = dict.fromkeys(each for each in servers if each.newer is newer)
+        if those:
+            elements = ", ".join(f"{address} . {port} {lasting}" for address, port in those)
+            sets.append(f"set {name} {{ type {kind} . inet_service; flags timeout; elements = {{ {elements} }} }}")
+            out.append(f"{family} daddr . tcp dport @{name} counter {verdict};")
+            back.append(f"{family} saddr . tcp sport @{name} counter drop;")
     hook = "type filter hook {} priority -150; policy accept;"
     return [
-        f"set armed {{ type {kind} . inet_service; flags timeout; elements = {{ {elements} }} }}",
-        f"chain out {{ {hook.format('output')} {family} daddr . tcp dport @armed counter {verdict}; }}",
-        f"chain in {{ {hook.format('input')} {family} saddr . tcp sport @armed counter drop; }}",
+        *sets,
+        f"chain out {{ {hook.format('output')} {' '.join(out)} }}",
+        f"chain in {{ {hook.format('input')} {' '.join(back)} }}",
     ]
 
 

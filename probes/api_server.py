@@ -89,7 +89,7 @@ class ApiServer:
             f"{format_duration(bound)} ({slow_before:g} of {quiet[inf]:g} before)"
         )
         found = {"writes": own[inf], "slower_than": bound, "slow": slow, "slow_before": slow_before}
-        sight = seen.sight if slow else Sight.UNCLEAR
+        sight = seen.sight if slow > 0 else Sight.UNCLEAR  # less than none: it was started anew, or is another
         ranges = {f"p{100 * share:g}": quantile(own, share) for share in (0.5, 0.9, 0.95, 0.99)}
         figures = {name: f"{low:g} to {high:g} s" for name, (low, high) in ranges.items()}
         return Look(seen.asked, seen.answered, sight, told, {**seen.evidence, "api_server": {**found, **figures}})

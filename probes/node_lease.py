@@ -12,7 +12,7 @@ from probes._following import Following, Take
 from probes._node_account import Account
 from probes._workloads import moment
 from runner.cluster import Cluster
-from runner.errors import Inconclusive
+from runner.errors import Inconclusive, Unreachable
 from runner.model import Look, Sight, clock, format_duration, iso
 from runner.targets import reach
 
@@ -23,6 +23,9 @@ _SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
 _MISSED = 1.35
 _SETTLE = 1.0
 _RETURN = 15.0
+_TICK = 0.2
+_AHEAD = 2.0
+"""How many seconds the node's clock may be ahead where a policy goes by it: so much sooner it lets renewals through."""
 
 
 class _OnCluster(Protocol):
@@ -56,6 +59,8 @@ class NodeWatch:
         self._followed: list[Following] = []
         self._changed = threading.Condition()
         self._opened = 0.0
+        self._skew = 0.0
+        self._asked = 0.0
         self._ended: float | None = None
 
     def open(self) -> None:
@@ -88,16 +93,21 @@ class NodeWatch:
         return [later - earlier for earlier, later in pairwise(times)]
 
     def achieved(self, since: float, until: float) -> Look:
-        """Return the account of the fault from its beginning to its end: PRESENT where no heartbeat came through."""
+        """Return the account of the fault from its beginning to its end: PRESENT where no heartbeat came through.
+
+        Raises Unreachable where the cluster does not tell.
+        """
         asked, self._ended = clock(), until
+        self._hear_again()
+        self._ask()
         with self._changed:
             account = self.account
-            through = [at for at, _ in account.renewals if since + _SETTLE < at < until]
+            through = self._through(since + _SETTLE, until - _SETTLE)
             last = account.last_before(since + _SETTLE)
             told = [f"the last renewal came at {iso(last)}"]
             told += [f"{said} {_after(account.steps.get(name), since)}" for name, said in _SAID.items()]
             left = f"{len(account.endpoints)} endpoints left{_back(account, until)}"
-            told.append(f"{left}, {_evicted(account)} pods evicted")
+            told.append(f"{left}, {account.evictions} pods evicted")
             sight = Sight.UNCLEAR if through else Sight.PRESENT
             if through:
                 told.insert(0, f"{len(through)} renewals came through in spite of it")
@@ -113,7 +123,8 @@ class NodeWatch:
                 told = f"{self._node} renewed no lease within {format_duration(wait)} even without the fault"
                 return Look(asked, clock(), Sight.UNCLEAR, told)
             arrived, written = self._fresh()[-1]
-            evidence = {"skew": round(written - arrived, 3), "interval": self.account.interval}
+            self._skew = written - arrived
+            evidence = {"skew": round(self._skew, 3), "interval": self.account.interval}
             if not self.account.whole:
                 return Look(
                     asked, clock(), Sight.UNCLEAR, f"{self._node} is not ready even without the fault", evidence
@@ -122,12 +133,19 @@ class NodeWatch:
         return Look(asked, clock(), Sight.ABSENT, f"{told}; its clock is {evidence['skew']:+.3f} s off", evidence)
 
     def _again(self, before: Look) -> Look:
-        """Look once more; returns after a moment where nothing has changed, so that asking on costs nothing."""
+        """Look once more; returns after a moment where nothing has changed, so that asking on costs nothing.
+
+        Where nothing was heard the lease itself is asked for: a watch that broke off is as silent as a node.
+        """
         asked = clock()
+        longest = _MISSED * self.account.interval
+        if asked - (self.account.last_before(asked) or before.answered) > longest:
+            self._ask()
         with self._changed:
-            last = self.account.last_before(asked)
-            overdue = asked - (last or before.answered)
-            if overdue > _MISSED * self.account.interval:
+            now = clock()
+            last = self.account.last_before(now)
+            overdue = now - (last or before.answered)
+            if overdue > longest:
                 told = f"{self._node} has renewed no lease for {format_duration(overdue)}; it is {self._spoken()}"
                 return Look(asked, clock(), Sight.PRESENT, told, {"last_renewal": last})
             if self.account.whole:
@@ -146,6 +164,34 @@ class NodeWatch:
         moments += [(f"had {len(returned)} endpoints back", max(returned, default=None))]
         told = [f"{what} {_after(when, self._ended)}" for what, when in moments if when and when > self._ended]
         return f"{self._node} is ready and renews its lease. After the fault had ended it {'; '.join(told)}"
+
+    def _ask(self) -> None:
+        """Take in the lease as it is now, once a second at most; raises Unreachable where the cluster does not say."""
+        if clock() - self._asked < _SETTLE:
+            return
+        item = self._at.find(f"{_LEASES}/{self._node}")
+        self._asked = clock()
+        with self._changed:
+            if item:
+                self.account.lease(item, self._asked)
+
+    def _hear_again(self) -> None:
+        """Wait until what broke off is followed again; raises Unreachable where that takes too long."""
+        limit = clock() + _RETURN
+        with self._changed:
+            while lost := [each.lost for each in self._followed if each.lost]:
+                if clock() > limit:
+                    raise Unreachable(
+                        f"What became of {self._node} cannot be told: the API server does not answer since "
+                        f"{iso(min(lost))}."
+                    )
+                self._changed.wait(_TICK)
+
+    def _through(self, since: float, until: float) -> list[float]:
+        """Return when renewals were sent between two moments, also those that were heard of only later."""
+        early = min(_AHEAD, max(0.0, self._skew))
+        sent = [min(at, written - self._skew) for at, written in self.account.renewals]
+        return [at for at in sent if since < at < until - early]
 
     def _fresh(self) -> list[tuple[float, float]]:
         """Return the renewals that came while we watched, not the one that was there."""
@@ -171,7 +217,3 @@ def _after(when: float | None, since: float) -> str:
 def _back(account: Account, until: float) -> str:
     back = sum(each.get("returned", until) < until for each in account.endpoints.values())
     return f" ({back} of them came back while it lasted)" if back else ""
-
-
-def _evicted(account: Account) -> int:
-    return sum("evicted" in seen for seen in account.pods.values())

@@ -57,7 +57,7 @@ class Acting:
     def begin(self, fault_id: str, committed: float, deadline: float) -> None:
         """Let the fault act, in a thread of its own that dies with the process."""
         if type(self._fault).act is not Fault.act:
-            stage = Stage(self._at, fault_id, committed, deadline, self._over, self._watcher)
+            stage = Stage(self._at, fault_id, committed, deadline, self._over, self._watcher, self._errors)
             self._thread = threading.Thread(target=self._act, args=(stage,), daemon=True, name=f"{fault_id} acts")
             self._thread.start()
 

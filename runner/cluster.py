@@ -13,33 +13,26 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from kubernetes import client
-from kubernetes import config as kubeconfig
-from kubernetes.config import ConfigException
 from kubernetes.stream.ws_client import WSClient
+from pydantic import ValidationError
 from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 from websocket import WebSocketException
-from yaml import YAMLError
 
 from runner.config import Kubernetes, load
+from runner.credentials import load_context
 from runner.errors import CommandFailed, Missing, Refused, Unreachable, UsageError, in_one_line
+from runner.listing import Listing, listed
 from runner.model import OWN_PRIORITY
 
-__all__ = ["Cluster", "Event", "Listing", "cluster", "forget", "kube_system_uid"]
+__all__ = ["Cluster", "Event", "cluster", "forget", "kube_system_uid"]
 
 _PATIENCE = 10.0
 _PAGE = 500
 _AT_ONCE = 32
 _MERGE = "application/merge-patch+json"
 _OURS = socket.SOL_SOCKET, socket.SO_PRIORITY, OWN_PRIORITY
-
-
-class Listing(NamedTuple):
-    """Objects of one kind, and the version of the cluster's state that they are of."""
-
-    items: list[Any]
-    version: str
 
 
 class Event(NamedTuple):
@@ -58,7 +51,7 @@ class Cluster:
         self._settings = client.Configuration()
         self._settings.retries = False
         self._settings.connection_pool_maxsize = _AT_ONCE
-        _load_context(environment, pinned, self._settings)
+        self._files = load_context(environment, pinned, self._settings)
         self._pool: PoolManager = client.ApiClient(self._settings).rest_client.pool_manager
         self._pool.connection_pool_kw["socket_options"] = [*HTTPConnection.default_socket_options, _OURS]
 
@@ -93,16 +86,18 @@ class Cluster:
             raise
         return True
 
-    def items(self, path: str, trim: Callable[[dict[str, Any]], Any] | None = None, **query: str) -> Listing:
-        """Return all objects of a collection, asked for page by page; `trim` makes less of each as it comes."""
-        found: list[Any] = []
-        more = ""
-        while True:
-            page = self.get(path, **query, limit=str(_PAGE), **({"continue": more} if more else {}))
-            found += map(trim, page["items"]) if trim else page["items"]
-            more = page["metadata"].get("continue", "")
-            if not more:
-                return Listing(found, page["metadata"]["resourceVersion"])
+    def items(
+        self, path: str, trim: Callable[[Any], Any] | None = None, shape: Any = dict[str, Any], **query: str
+    ) -> Listing:
+        """Return all objects of a collection, as listed() reads them; raises CommandFailed where it is none."""
+
+        def ask(more: str) -> str:
+            return self.text(_with(path, {**query, "limit": str(_PAGE), **({"continue": more} if more else {})}))
+
+        try:
+            return listed(ask, trim, shape)
+        except ValidationError as error:
+            raise CommandFailed(self._name, ("GET", path), "an answer that is no list", str(error)) from error
 
     def watch(self, path: str, version: str, stop: threading.Event, every: int = 60, **query: str) -> Iterator[Event]:
         """Yield what happens to a collection from that version on, until `stop` is set.
@@ -110,11 +105,14 @@ class Cluster:
         Where nothing happens, `stop` is looked at `every` so many seconds.
 
         Raises CommandFailed with status 410 where the version is too old, Unreachable where the connection breaks: list
-        again, and watch from there.
+        again, and watch from there. What refuses a watch is raised as by `request`.
         """
         while not stop.is_set():
             asked = _with(path, {**query, "watch": "1", "resourceVersion": version, "timeoutSeconds": str(every)})
-            for line in _lines(self._send("GET", asked, None, "", Timeout(connect=_PATIENCE, read=every + 10.0)), stop):
+            response = self._send("GET", asked, None, "", Timeout(connect=_PATIENCE, read=every + 10.0))
+            if response.status >= 300:
+                self._read("GET", asked, response)
+            for line in _lines(response, stop):
                 told = json.loads(line)
                 if told["type"] == "ERROR":
                     raise CommandFailed(self._name, ("watch", path), told["object"]["code"], told["object"]["message"])
@@ -132,7 +130,10 @@ class Cluster:
         return self._text("GET", path, None, "", _PATIENCE)
 
     def _text(self, method: str, path: str, body: Any, content: str, patience: float) -> str:
-        response = self._send(method, path, body, content, Timeout(total=patience))
+        return self._read(method, path, self._send(method, path, body, content, Timeout(total=patience)))
+
+    def _read(self, method: str, path: str, response: BaseHTTPResponse) -> str:
+        """Return what was answered; raises what says why it was refused."""
         try:
             text = response.read().decode(errors="replace")
         except HTTPError as error:
@@ -233,18 +234,6 @@ def _pinned(environment: str) -> Kubernetes:
             "Choose one that has with --env, or add `kubernetes: {context: ..., uid: ...}` to it in chaosctl.yaml.",
         )
     return known.kubernetes
-
-
-def _load_context(environment: str, pinned: Kubernetes, settings: client.Configuration) -> None:
-    file = str(pinned.kubeconfig) if pinned.kubeconfig else None
-    try:
-        kubeconfig.load_kube_config(file, context=pinned.context, client_configuration=settings)
-    except (ConfigException, OSError, TypeError, YAMLError) as error:
-        raise UsageError(
-            f"Context {pinned.context!r} of environment {environment!r} cannot be had from the kubeconfig: "
-            f"{in_one_line(str(error))}.",
-            "Name the file with kubernetes.kubeconfig, and the context as `kubectl config get-contexts` shows it.",
-        ) from error
 
 
 def _with(path: str, query: Mapping[str, str]) -> str:

@@ -102,15 +102,23 @@ class Kubernetes(Part):
     namespace: str = Field(default="chaosctl", description="of our own, for node pods and the ledger of the cluster")
     image: str = Field(default="chaosctl:latest", description="of the node pods")
     protect: tuple[str, ...] = Field(
-        default=("k8s-app=kube-dns", "app=prometheus", "app.kubernetes.io/name=prometheus", "app=postgresql"),
+        default=(
+            "k8s-app=kube-dns",
+            "app=prometheus",
+            "app.kubernetes.io/name=prometheus",
+            "app=postgresql",
+            "app.kubernetes.io/name=postgresql",
+        ),
         description="labels of pods whose nodes take node faults only by --allow-node",
     )
     opt_in: bool = Field(default=True, description="only namespaces labelled chaosctl/faults=allowed take faults")
 
-    @property
-    def guardians(self) -> str:
-        """The namespace of the guardians, which lets no privileged pods in."""
-        return f"{self.namespace}-guardians"
+    def guardians(self, kind: str) -> str:
+        """Return the namespace of the guardians of objects of a kind, which lets no privileged pods in.
+
+        Those of nodes have one of their own: whoever makes guardians in a namespace has the rights of all there.
+        """
+        return f"{self.namespace}-{'node-' if kind == 'node' else ''}guardians"
 
 
 class Store(Part):

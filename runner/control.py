@@ -27,7 +27,7 @@ from runner.filling import fill_in
 from runner.following import followers, traffic
 from runner.interruption import Interruption
 from runner.plan import Request
-from runner.progress import EVENTS, SOURCE
+from runner.progress import EVENTS, SOURCE, tell
 from runner.run import Run
 
 __all__ = [
@@ -68,6 +68,8 @@ class _Session(RunEventHandler):
             fill_in(self.experiment, self.configuration, self.run.chosen)
             filled = substitute(self.experiment, self.configuration, self.secrets)
             self.run.extension = extension(filled, self.path.parent)
+            for note in self.run.extension.notes():
+                tell("slo", note)
             self._requests = requests(filled)
             self._queries = queries(filled)
         with self._caught():

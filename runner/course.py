@@ -150,9 +150,12 @@ class Course:
         self._acting.stop()
 
     def conclude(self) -> None:
-        """Hold what a fault that was watched all the while came to against what it promised."""
+        """Hold what a fault that was watched all the while came to against what it promised.
+
+        That is until its deadline: its end may have been seen much later, as where nobody could look.
+        """
         if self.committed and self.ended:
-            self.achieved = self._acting.achieved(self.committed, self.ended)
+            self.achieved = self._acting.achieved(self.committed, min(self.ended, self.committed + self._seconds))
         if self.achieved and self.achieved.sight is not Sight.PRESENT:
             self.errors.append(f"it did not come to what was asked for: {self.achieved.detail}")
 

@@ -4,21 +4,25 @@ What the kernel has is tried in network namespaces that end at once; modules tha
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from runner import ledger, residue
+from runner import policy, residue
 from runner.config import Chosen, config_files, current_or_none
 from runner.discovery import fault, names
-from runner.errors import ChaosctlError, CommandFailed
+from runner.errors import ChaosctlError, CommandFailed, Missing
 from runner.fault import Fault
 from runner.guardrails import enforce, on_environment, opted_in
 from runner.model import Command
 from runner.targets import PACKAGES, reach
+
+if TYPE_CHECKING:
+    from runner.access import Grant
 
 __all__ = ["Finding", "examine"]
 
@@ -41,7 +45,7 @@ class Finding:
 
 def examine(environment: str = "") -> list[Finding]:
     """Return what was found: import names, each fault's needs, the environment, and what was left behind."""
-    return [*_imports(), *_faults(), *_environment(environment), *_left()]
+    return [*_imports(), *_faults(), *_environment(environment), *_left(environment)]
 
 
 def _imports() -> Iterator[Finding]:
@@ -124,25 +128,51 @@ def _access(chosen: Chosen) -> Iterator[Finding]:
     from runner import access  # noqa: PLC0415 - half a second that only clusters need
     from runner.cluster import cluster  # noqa: PLC0415
 
-    found = list(access.grants(cluster(chosen.name, chosen.environment.kubernetes), opted_in.LABEL))
+    at = cluster(chosen.name, chosen.environment.kubernetes)
+    found = list(access.grants(at, opted_in.LABEL, chosen.environment.guardrails.protected.namespaces))
     for grant in found:
-        faults = ", ".join(name for name in names() if _is_allowed(fault(name), grant.capability))
-        allows = f"allows {faults or 'plans, probes and `chaosctl faults`'}"
-        told = f"may not {', '.join(grant.lacking)}" if grant.lacking else allows
+        told = _granted(grant)
         fix = f"An administrator grants it by deploy/rbac/{grant.capability}.yaml." if grant.lacking else ""
         yield Finding(f"access {grant.capability}{grant.where}", not grant.lacking, told, fix)
+        if grant.capability == "admission-faults" and not any(policy.NAME in lack.told for lack in grant.lacking):
+            yield _policy(at.get)
     if chosen.environment.kubernetes and chosen.environment.kubernetes.opt_in and not any(one.where for one in found):
         told = f"no namespace is labelled {opted_in.LABEL}=allowed: no pod takes a fault"
         yield Finding("access to namespaces", False, told, f"kubectl label namespace NAME {opted_in.LABEL}=allowed")
 
 
-def _is_allowed(declared: type[Fault], capability: str) -> bool:
+def _policy(ask: Callable[[str], dict[str, Any]]) -> Finding:
+    """Say whether the policy is there that node-heartbeat-loss writes parameters for, as this version knows it."""
+    what = f"policy {policy.NAME}"
+    try:
+        policy.verify(ask)
+    except Missing as error:
+        return Finding(what, False, error.message, error.fix)
+    return Finding(what, True, f"is installed; its parameters are in {policy.PARAMETERS}")
+
+
+def _granted(grant: "Grant") -> str:
+    """Return which faults a grant allows, and what is lacking for which others."""
+    from runner import access  # noqa: PLC0415 - half a second that only clusters need
+
+    kinds = {name: fault(name).changes or access.ENTER for name in names() if _is_meant(fault(name), grant.capability)}
+    allowed = ", ".join(name for name, kind in kinds.items() if grant.allows(kind))
+    if not grant.lacking:
+        return f"allows {allowed or 'plans, probes and `chaosctl faults`'}"
+    lacking = f"may not {', '.join(lack.told for lack in grant.lacking)}"
+    if not allowed:
+        return lacking
+    denied = ", ".join(name for name, kind in kinds.items() if not grant.allows(kind))
+    return f"allows {allowed}; not {denied}: {lacking}"
+
+
+def _is_meant(declared: type[Fault], capability: str) -> bool:
     return declared.access == capability or (capability == "ephemeral-faults" and declared.fits_container())
 
 
-def _left() -> Iterator[Finding]:
+def _left(environment: str) -> Iterator[Finding]:
     try:
-        left = [entry.id for entry in (*ledger.entries(), *residue.strays())]
+        left = residue.everything(environment)
     except ChaosctlError as error:
         yield Finding("residue", False, error.message, error.fix)
         return

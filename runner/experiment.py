@@ -60,6 +60,10 @@ class Extension(BaseModel):
         """Return what counts the service's events: `events`, else the queries of its SLO; None without either."""
         return self.events or self.slo.events()
 
+    def notes(self) -> list[str]:
+        """Return what the person should know of it before it runs: that time will stand in for events."""
+        return [note] if self.events is None and (note := self.slo.note()) else []
+
     def slo_apart(self) -> Slo | None:
         """Return the SLO where the extension only names its file: two runs with another one are not comparable."""
         return self.slo if self.slo.file else None

@@ -3,7 +3,7 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from runner.config import Environment
@@ -48,7 +48,10 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """Where and how long a fault acts; times in seconds since the epoch. `over` is set when it has to stop."""
+    """Where and how long a fault acts; times in seconds since the epoch. `over` is set when it has to stop.
+
+    What goes wrong and does not end it is put into `errors`, for the record.
+    """
 
     at: Target
     fault_id: str
@@ -56,6 +59,7 @@ class Stage:
     deadline: float
     over: threading.Event
     watcher: Watcher | None
+    errors: list[str] = field(default_factory=list)
 
 
 class Fault(ABC):

@@ -132,9 +132,9 @@ def experiment(path: Path, chosen: Chosen | None, variables: Sequence[str]) -> O
     """Return what an experiment would do now; raises InvalidFile or UsageError where it cannot be meant."""
     written = check(path)
     filled = filled_in(written, chosen, variables)
-    promised, title = extension(filled), str(filled.get("title", path.stem))
+    promised, title = extension(filled, path.parent), str(filled.get("title", path.stem))
     faults = tuple(fault(request, chosen) for request in requests(filled))
-    warnings = tuple(_others(filled))
+    warnings = (*promised.notes(), *_others(filled))
     try:
         rulings = _conditions(promised, filled, chosen)
     except ChaosctlError as error:
@@ -164,7 +164,7 @@ def _place(made: Plan, position: int) -> Place:
     at: Target = made.selected.targets[position]
     pick = made.selected.picks[position]
     who = at.name, pick.host, pick.namespace, pick.service
-    if is_entered(at):
+    if made.fault.enters and is_entered(at):
         return Place(*who)
     try:
         return Place(*who, made.fault.proof(at).function, made.fault.steps(at, new_id(), made.seconds))
@@ -181,7 +181,7 @@ def _warnings(made: Plan, places: Sequence[Place]) -> list[str]:
 def _beyond(made: Plan) -> list[str]:
     """Return what the person should know that no guardrail decides on."""
     found = []
-    if any(is_entered(at) for at in made.selected.targets):
+    if made.fault.enters and any(is_entered(at) for at in made.selected.targets):
         found.append("Targets in the cluster were not looked into: that needs a pod of ours on their nodes.")
     if made.chosen is None:
         found.append("No environment is chosen: no limit on targets, time or duration applies.")

@@ -1,19 +1,40 @@
-"""How long the ways to targets stay open: what is put in place to reach some is shared; its last user removes it."""
+"""How long the ways to targets stay open: what is put in place to reach some is shared; its last user removes it.
+
+And what for: a way that can be had only so often is kept for undoing.
+"""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import TracebackType
 
-__all__ = ["Hold", "at_release"]
+__all__ = ["Hold", "at_release", "is_undoing", "undoing"]
 
 _RELEASES: list[Callable[[], None]] = []
 _HOLDING = threading.Lock()
 _holders: set["Hold"] = set()
+_undoing = ContextVar("undoing", default=False)
 
 
 def at_release(release: Callable[[], None]) -> None:
     """Have something called when nobody holds targets any more."""
     _RELEASES.append(release)
+
+
+@contextmanager
+def undoing() -> Iterator[None]:
+    """Say of what this thread does within that it undoes a fault."""
+    before = _undoing.set(True)
+    try:
+        yield
+    finally:
+        _undoing.reset(before)
+
+
+def is_undoing() -> bool:
+    """Whether this thread undoes a fault."""
+    return _undoing.get()
 
 
 class Hold:

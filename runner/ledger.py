@@ -14,10 +14,11 @@ from pathlib import Path
 
 from runner.entry import Entry, Site, clusters, parsed, written
 from runner.errors import ChaosctlError, CommandFailed, Gone, Missing, Residue, UsageError
+from runner.holding import undoing
 from runner.lock import held, hold, unwritable
 from runner.model import Check, State, clock
 from runner.paths import state_dir
-from runner.targets import Target, is_same, reach
+from runner.targets import Marked, Target, is_same, reach
 
 __all__ = [
     "Entry",
@@ -104,7 +105,8 @@ def give_up(entry: Entry) -> None:
 
 def _answers_with(site: Site) -> bool:
     try:
-        return state(site) is not State.ABSENT
+        at = reach(site.target)
+        return at.stands(site.identity) if isinstance(at, Marked) else state(site) is not State.ABSENT
     except ChaosctlError:
         return False  # it is said to be gone, and so it does not answer
 
@@ -213,6 +215,7 @@ def undo_at(entry: Entry, site: Site) -> None:
             )
 
 
+@undoing()
 def _undone(site: Site, handle: int) -> str:
     """Undo one site and return why that failed, or nothing."""
     try:

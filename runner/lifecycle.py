@@ -59,10 +59,10 @@ class Injection:
         self._entry: Entry | None = None
         self._finishing = threading.Lock()
         self._hold = Hold()
-        self._newcomers = Newcomers(self._admit)
         self._given_up: set[str] = set()
-        what = planned.selected.targets, planned.sentence, planned.environment
+        what = planned.selected.targets, planned.sentence, planned.chosen
         self._admission = Admission(self.id, planned.fault, *what)
+        self._newcomers = Newcomers(self._admission.rule, self._admit)
 
     def start(self) -> None:
         """Look, note it in the ledger, inject, and look again; returns once the effect is proven.
@@ -81,7 +81,7 @@ class Injection:
             self._may_go_on()
             self._prove()
             self._may_go_on()
-            self._newcomers.start(self.deadline)
+            self._newcomers.start(self.deadline, self._given_up)
         except BaseException:
             self.stop.set()
             self.finish()

@@ -138,6 +138,18 @@ class _Arrivals:
         """Return the pods that have come to run since the last time."""
         return tuple(_as_object(target, self._at) for target in self._found.fresh())
 
+    def proposed(self, name: str) -> Selected:
+        """Return one of them as guardrails rule on it."""
+        return self._found.proposed(_entered(name))
+
+    def took(self, name: str) -> None:
+        """Hear that it has the fault."""
+        self._found.took(_entered(name))
+
+    def gave_up(self, name: str) -> None:
+        """Hear that one does not have it."""
+        self._found.gave_up(_entered(name))
+
     def standing(self) -> Sequence[str]:
         """Return how many of each service's pods have the fault now, in a sentence each."""
         return self._found.standing()
@@ -157,3 +169,10 @@ def _renamed(target: str) -> str:
     kind, _, rest = target.partition(":")
     environment, _, names = rest.partition("/")
     return f"object:{environment}/{kind}/{names}"
+
+
+def _entered(name: str) -> str:
+    """Return the name of a pod, that is an object here, as a target that is entered."""
+    environment, _, rest = name.removeprefix("object:").partition("/")
+    kind, _, names = rest.partition("/")
+    return f"{kind}:{environment}/{names}"

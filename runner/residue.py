@@ -16,17 +16,18 @@ from runner.origin import may_go_on
 from runner.targets import Target, reach
 from runner.together import AT_ONCE
 
-__all__ = ["everything", "in_use", "known", "strays", "strays_at"]
+__all__ = ["everything", "in_cluster", "in_use", "known", "strays", "strays_at"]
 
 _NAMESPACES = Path("/run/netns")
 
 
-def everything(environment: str = "") -> tuple[Entry, ...]:
+def everything(environment: str = "", *, elsewhere: bool = True) -> tuple[Entry, ...]:
     """Return what is to be undone, one entry a fault: the ledgers' open ones, oldest first, then what none knows.
 
-    The ledgers are this machine's, and that of the cluster of the chosen environment. Raises what `strays` does.
+    The ledgers are this machine's, and, `elsewhere`, that of the cluster of the chosen environment. Raises what
+    `strays` does, and Unreachable.
     """
-    found = {entry.id: entry for entry in known(environment)}
+    found = {entry.id: entry for entry in known(environment, elsewhere=elsewhere)}
     for stray in strays():
         noted = found.get(stray.id)
         found[stray.id] = replace(noted, sites=noted.sites + stray.sites) if noted else stray
@@ -45,19 +46,20 @@ def in_use(found: Iterable[Entry]) -> tuple[Entry, ...]:
     )
 
 
-def known(environment: str = "") -> tuple[Entry, ...]:
+def known(environment: str = "", *, elsewhere: bool = True) -> tuple[Entry, ...]:
     """Return the open entries of this machine's ledger, and of that in the cluster of the chosen environment."""
-    return (*_in_cluster(environment), *ledger.entries())
+    return (*(in_cluster(environment) if elsewhere else ()), *ledger.entries())
 
 
-def _in_cluster(environment: str) -> tuple[Entry, ...]:
+def in_cluster(environment: str) -> tuple[Entry, ...]:
     """Return what the ledger of the chosen environment's cluster has, and the node pods that were left there."""
     chosen = current_or_none(environment)
     if chosen is None or chosen.environment.kubernetes is None:
         return ()
     from runner import shared_ledger  # noqa: PLC0415 - half a second that only clusters need
 
-    return (*shared_ledger.entries(chosen), *shared_ledger.leftovers(chosen))
+    faults = shared_ledger.entries(chosen)
+    return (*faults, *shared_ledger.leftovers(chosen, faults))
 
 
 def strays() -> tuple[Entry, ...]:

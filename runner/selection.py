@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import translate
 from typing import Annotated, Any, Literal, Protocol
 
 from runner.config import Environment, Host
@@ -11,9 +12,10 @@ from runner.errors import Inconclusive, UsageError
 from runner.model import parse_percent
 from runner.targets import Target, reach
 
-__all__ = ["Arrivals", "Pick", "Selected", "Selection", "Share", "holds", "select", "some", "wanted"]
+__all__ = ["Arrivals", "Pick", "Selected", "Selection", "Share", "holds", "like", "select", "some", "wanted"]
 
 _IN_CLUSTER = "pod:", "node:", "ephemeral:"
+_NOTHING = "(?!)"
 
 
 def _labels(written: object) -> str:
@@ -117,6 +119,15 @@ class Arrivals(Protocol):
 
     def fresh(self) -> tuple[Target, ...]:
         """Return those that have come since the last time."""
+
+    def proposed(self, name: str) -> "Selected":
+        """Return one of them as guardrails rule on it, with those that have the fault already."""
+
+    def took(self, name: str) -> None:
+        """Hear that it has the fault."""
+
+    def gave_up(self, name: str) -> None:
+        """Hear that a target, of these or of the first ones, does not have it."""
 
     def standing(self) -> Sequence[str]:
         """Return, in a sentence for each service that had some, how many of its targets have the fault now."""
@@ -250,3 +261,8 @@ def holds(labels: Mapping[str, Any], term: str) -> bool:
         return labels.get(key.strip()) != value.strip()
     key, _, value = term.partition("=")
     return labels.get(key.strip()) == value.strip()
+
+
+def like(patterns: Sequence[str]) -> Callable[[str], object]:
+    """Return what tells whether a name is like one of the patterns: of 10,000 pods that is asked 50,000 times."""
+    return re.compile("|".join(map(translate, patterns)) or _NOTHING).match

@@ -4,17 +4,23 @@ A fault at targets in a cluster must be found, and undone, after the machine tha
 """
 
 import json
+from collections.abc import Container, Iterable
 from dataclasses import replace
 from typing import Any
 
 from runner.cluster import Cluster, cluster
 from runner.config import Chosen
 from runner.entry import LEFTOVER, Entry, Site, clusters, parsed, written
-from runner.model import Check, Command, Steps
+from runner.errors import Gone
+from runner.model import Check, Command, Steps, clock
 from runner.remote import guardians, pods
 from runner.targets.node import NodeTarget
+from runner.targets.object import ObjectTarget
 
 __all__ = ["entries", "forget", "leftovers", "note"]
+
+_UNHEARD = 60.0
+"""How many seconds after a fault the cluster may take to hear of its node again."""
 
 
 def note(entry: Entry) -> None:
@@ -33,8 +39,9 @@ def forget(entry: Entry) -> None:
     for environment in clusters(entry):
         at = cluster(environment)
         at.delete(_path(at, entry.id))
-        if any(site.target.startswith("object:") for site in entry.sites):
-            guardians.dismiss(at, entry.id)
+        objects = [site.target for site in entry.sites if site.target.startswith("object:")]
+        if objects and entry.fault != LEFTOVER:
+            guardians.dismiss(at, [target.split("/")[1] for target in objects], entry.id)
 
 
 def entries(chosen: Chosen) -> tuple[Entry, ...]:
@@ -45,10 +52,11 @@ def entries(chosen: Chosen) -> tuple[Entry, ...]:
     return tuple(sorted(found, key=lambda entry: entry.started))
 
 
-def leftovers(chosen: Chosen) -> tuple[Entry, ...]:
-    """Return the node pods of each runner that is gone, as what is to be undone.
+def leftovers(chosen: Chosen, faults: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return the node pods of each runner that is gone, as what is to be undone; `faults` are those of `entries`.
 
-    One pod that ended tells nothing while another works: a runner makes a new one where a node was rebooted.
+    One pod that ended tells nothing while another works: a runner makes a new one where a node was rebooted. Nor does
+    one that is not ready on a node with a live fault: so are all pods of a node that its cluster does not hear of.
     """
     at = cluster(chosen.name, chosen.environment.kubernetes)
     space = f"/api/v1/namespaces/{at.pinned.namespace}"
@@ -57,7 +65,8 @@ def leftovers(chosen: Chosen) -> tuple[Entry, ...]:
         return ()
     begun = at.items(_path(at), labelSelector=f"{pods.OURS},{pods.COMPONENT}=session").items
     owners = {item["metadata"]["labels"][pods.LABEL]: item["data"]["owner"] for item in begun}
-    working = {pod["metadata"]["labels"][pods.LABEL] for pod in found if _works(pod)}
+    struck = _struck(faults)
+    working = {pod["metadata"]["labels"][pods.LABEL] for pod in found if _works(pod, struck)}
     sessions: dict[str, Entry] = {}
     for pod in found:
         if (session := pod["metadata"]["labels"][pods.LABEL]) not in working:
@@ -67,15 +76,22 @@ def leftovers(chosen: Chosen) -> tuple[Entry, ...]:
     return tuple(sessions.values())
 
 
-def _works(pod: dict[str, Any]) -> bool:
+def _struck(found: Iterable[Entry]) -> set[str]:
+    """Return the nodes that faults are live on, or were until just now."""
+    targets = [site.target for entry in found if clock() < entry.deadline + _UNHEARD for site in entry.sites]
+    return {target.rpartition("/")[2] for target in targets if target.startswith("node:")}
+
+
+def _works(pod: dict[str, Any], struck: Container[str]) -> bool:
     """Whether a node pod is about to start or at work; one whose node is lost is said to run, and is not ready."""
     status = pod["status"]
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ()))
-    return status.get("phase") == "Pending" or (status.get("phase") == "Running" and ready)
+    hears = ready or pod["spec"]["nodeName"] in struck
+    return status.get("phase") == "Pending" or (status.get("phase") == "Running" and hears)
 
 
 def _leftover(at: Cluster, space: str, pod: dict[str, Any], owner: str) -> Entry:
-    meta, node = pod["metadata"], NodeTarget(at, pod["spec"]["nodeName"])
+    meta = pod["metadata"]
     session = meta["labels"][pods.LABEL]
     path = f"{space}/pods/{meta['name']}"
     owners = [f"{space}/configmaps/{owner['name']}" for owner in meta.get("ownerReferences", ())]
@@ -84,9 +100,21 @@ def _leftover(at: Cluster, space: str, pod: dict[str, Any], owner: str) -> Entry
         undo=tuple(Command(("api", "DELETE", each)) for each in (path, *owners)),
         checks=(Check(Command(("api", "GET", path)), live='"phase": "Running"', absent="not found"),),
     )
-    site = Site(node.name, node.identity(), steps)
     sentence = "node pods were left behind by a runner that is gone"
+    try:
+        node = NodeTarget(at, pod["spec"]["nodeName"])
+        site = Site(node.name, node.identity(), steps)
+    except Gone:
+        site = _of_lost_node(at, pod, steps)
+        sentence += f"; node {node.node} is gone, and what ran there with it"
     return Entry(session, LEFTOVER, sentence, at.environment, owner, 0.0, 0.0, (site,))
+
+
+def _of_lost_node(at: Cluster, pod: dict[str, Any], steps: Steps) -> Site:
+    """Return a node pod whose node was deleted: its object alone is left, whatever phase that says."""
+    target = ObjectTarget(at, "pod", pod["metadata"]["name"], at.pinned.namespace)
+    checks = tuple(replace(check, live="(?!)") for check in steps.checks)
+    return Site(target.name, f"pod:{pod['metadata']['uid']}", replace(steps, checks=checks))
 
 
 def _named(entry: Entry, at: Cluster) -> Entry:

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,10 +17,16 @@ from lab.plan import Lab
 from runner.cluster import Cluster, cluster
 from runner.config import current
 from runner.errors import ChaosctlError
+from tests._kube import Kube
 
 OURS = "/api/v1/namespaces/chaosctl"
-GUARDIANS = "/api/v1/namespaces/chaosctl-guardians"
-_JOBS = "/apis/batch/v1/namespaces/chaosctl-guardians/jobs"
+PARAMETERS = "/api/v1/namespaces/chaosctl-parameters/configmaps"
+GUARDIANS = "/api/v1/namespaces/chaosctl-guardians/pods"
+NODE_GUARDIANS = "/api/v1/namespaces/chaosctl-node-guardians/pods"
+_JOBS = tuple(f"/apis/batch/v1/namespaces/chaosctl-{kind}/jobs" for kind in ("guardians", "node-guardians"))
+administrator: Cluster | None = None
+"""The cluster as whoever may see all of it; set while a test has it."""
+
 PAYMENT = "/api/v1/namespaces/payment/pods"
 RESOLVERS = {
     "glibc": ("getent", "hosts"),
@@ -112,6 +119,22 @@ def execute(name: str, *argv: str) -> tuple[bool, str]:
     return succeeded, client.read_all()
 
 
+def renewed(kube: Kube, node: str, moment: datetime) -> bool:
+    """Return whether a node's renewal of its lease with this moment would be let through; nothing is changed."""
+    lease = {"spec": {"renewTime": moment.isoformat(timespec="microseconds")}}
+    kubelet = ("--as", f"system:node:{node}", "--as-group=system:nodes", "--as-group=system:authenticated")
+    try:
+        kube.kubectl(
+            *(*kubelet, "--namespace=kube-node-lease", "patch", "lease", node, "--type=merge", "--dry-run=server"),
+            *("--patch", json.dumps(lease)),
+        )
+    except AssertionError as error:
+        if "chaosctl lets no heartbeat" not in str(error):
+            raise
+        return False
+    return True
+
+
 def settle() -> None:
     """Wait until the cluster is as it was when it came up, however the test before it ended.
 
@@ -179,15 +202,18 @@ def _doubled() -> list[str]:
 
 
 def left() -> list[str]:
-    """Return what of ours is in the cluster: ledger entries, sessions, node pods, parameters and guardians."""
+    """Return what of ours is in the cluster: ledger entries, sessions, node pods, parameters and guardians.
+
+    An administrator looks, whoever else the test is: who has a fault may not list Jobs.
+    """
     return ["/".join(path.split("/")[-2:]) for path in _ours()]
 
 
 def _ours() -> list[str]:
-    at = here()
+    at = administrator or here()
     found = [
         f"{place}/{item['metadata']['name']}"
-        for place in (f"{OURS}/pods", f"{OURS}/configmaps", f"{GUARDIANS}/pods", _JOBS)
+        for place in (f"{OURS}/pods", f"{OURS}/configmaps", PARAMETERS, GUARDIANS, NODE_GUARDIANS, *_JOBS)
         for item in at.items(place).items
     ]
-    return [path for path in found if path != f"{OURS}/configmaps/kube-root-ca.crt"]
+    return [path for path in found if not path.endswith("/configmaps/kube-root-ca.crt")]

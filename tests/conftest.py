@@ -15,6 +15,7 @@ from runner import ledger, tables
 from runner.errors import Unreachable
 from runner.targets import Target
 from runner.targets.netns import Netns, reach
+from tests import _kubernetes
 from tests._cli import Speaker
 from tests._kube import Kube, cluster
 from tests._kubernetes import settle, settle_payments
@@ -29,7 +30,7 @@ pytest_plugins = ["tests.guest.outside"]
 
 _TOOLS = os.environ["PATH"]
 _TESTS = Path(__file__).parent
-_OF_MACHINES = "tests/actions/", "tests/e2e/", "tests/lab/"
+_OF_MACHINES = "tests/actions/", "tests/e2e/"
 
 # The same examples each time, and no test that fails because the machine was slow.
 hypothesis.settings.register_profile("ours", deadline=None, derandomize=True, max_examples=50)
@@ -47,7 +48,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "Scheduling":
-    """Split the tests in two for `-n 2`: those that wait for a lab, a guest or links of the kernel, and the others."""
+    """Split the tests in two that take as long, for `-n 2`: those of faults, which mostly wait, and the others."""
     from xdist.scheduler import LoadScopeScheduling  # noqa: PLC0415 - not in the guest
 
     class Halves(LoadScopeScheduling):
@@ -98,6 +99,7 @@ def kube(kube_session: Kube, state: Path, monkeypatch: pytest.MonkeyPatch) -> Ku
     """The cluster, as the chosen environment, and as it was when it came up: whatever became of other tests."""
     for name, value in kube_session.choice.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(_kubernetes, "administrator", _kubernetes.here())
     settle()
     settle_payments(kube_session.lab)
     return kube_session

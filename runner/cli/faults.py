@@ -1,13 +1,14 @@
 """`chaosctl faults`: what is live, and what was left behind."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from runner import ledger, residue
+from runner import ledger, reading, residue
 from runner.cli.options import env_option, output_option
-from runner.errors import ChaosctlError, Unreachable
+from runner.errors import ChaosctlError, CommandFailed, Missing, Unreachable
 from runner.holding import Hold
 from runner.model import State, clock, format_duration
 
@@ -25,14 +26,19 @@ def command(environment: str, output: str) -> None:
 
     From the ledger, from every network namespace of this machine, so that a fault whose ledger was lost is listed too,
     and from the ledger in the environment's cluster, so that one is that another machine injected. Exit code 4: not
-    all targets could be looked at; those are listed as unknown.
+    all targets could be looked at; those are listed as unknown. So where the cluster does not answer: what is known
+    here is listed all the same. Pods that are reached by --via=ephemeral are not entered to be looked at, which would
+    add a container to each for good: of these the ledger tells, and it is said.
     """
     with Hold():
-        found = [_listed(entry) for entry in residue.everything(environment)]
+        entries, problem = _entries(environment)
+        found = [_listed(entry) for entry in entries]
     for error in ledger.damaged():
         click.echo(f"chaosctl: {error}", err=True)
     if output == "json":
         click.echo(json.dumps(found))
+    elif problem and not found:
+        click.echo("No fault is live on this machine, and nothing is left behind here.")
     elif not found:
         click.echo("No fault is live, and nothing is left behind.")
     else:
@@ -41,6 +47,8 @@ def command(environment: str, output: str) -> None:
         click.echo(
             "Undo one with `chaosctl recover ID`, what is yours or was left behind with `chaosctl recover --all`."
         )
+    if problem:
+        raise problem
     if unseen := [fault["id"] for fault in found if fault["unseen"]]:
         raise Unreachable(
             f"Not all is known: {', '.join(unseen)} could not be looked at everywhere.",
@@ -49,12 +57,22 @@ def command(environment: str, output: str) -> None:
         )
 
 
+def _entries(environment: str) -> tuple[Sequence[ledger.Entry], ChaosctlError | None]:
+    """Return what is known, and what kept the cluster from saying what it knows."""
+    try:
+        return residue.everything(environment), None
+    except (CommandFailed, Missing, Unreachable) as error:
+        return residue.everything(elsewhere=False), error
+
+
 def _listed(entry: ledger.Entry) -> dict[str, Any]:
     states: dict[str, str] = {}
     unseen: dict[str, str] = {}
+    unentered: dict[str, str] = {}
     for site in entry.sites:
         try:
-            states[site.target] = ledger.state(site)
+            states[site.target], why = reading.read(entry, site)
+            unentered |= {site.target: why} if why else {}
         except ChaosctlError as error:
             states[site.target], unseen[site.target] = _UNKNOWN, error.message
     return {
@@ -67,6 +85,7 @@ def _listed(entry: ledger.Entry) -> dict[str, Any]:
         "owner": entry.owner,
         "targets": states,
         "unseen": unseen,
+        "unentered": unentered,
     }
 
 
@@ -79,7 +98,8 @@ def _detail(fault: dict[str, Any]) -> str:
         State.INERT: "acts no longer; what is left of it is harmless",
         State.ABSENT: "nothing of it is at its targets; only the ledger remembers it",
     }
-    return f"by {fault['owner']}; {told[fault['state']]}"
+    unentered = "".join(f"; {target}: {why}" for target, why in fault["unentered"].items())
+    return f"by {fault['owner']}; {told[fault['state']]}{unentered}"
 
 
 def _due(deadline: float) -> str:

@@ -46,7 +46,7 @@ def command(lift: bool, reason: str, environment: str, output: str) -> None:
     except ChaosctlError as error:
         problem = ChaosctlError(f"The halt holds on this machine, and for no cluster: {error.message}", error.fix)
     with Hold():
-        stopped, failures = _stopped("" if problem else environment)
+        stopped, failures = _stopped(environment, elsewhere=not problem)
     if output == "json":
         told = {"halted": True, "who": called.who, "reason": reason, "stopped": stopped, "failures": failures}
         click.echo(json.dumps(told))
@@ -77,15 +77,15 @@ def _lift(chosen: Chosen) -> Halt | None:
     return shared_halt.lift(chosen)
 
 
-def _stopped(environment: str) -> tuple[list[str], list[str]]:
+def _stopped(environment: str, *, elsewhere: bool) -> tuple[list[str], list[str]]:
     """Give every run the time to heal itself, then undo what is left; returns the ids, and what could not be undone."""
-    found = {entry.id: entry for entry in residue.everything(environment)}
+    found = {entry.id: entry for entry in residue.everything(environment, elsewhere=elsewhere)}
     limit = clock() + _PATIENCE
-    while clock() < limit and any(entry.id in found for entry in residue.known(environment)):
+    while clock() < limit and any(entry.id in found for entry in residue.known(environment, elsewhere=elsewhere)):
         time.sleep(_PAUSE)
     failures = [error.message for error in ledger.damaged()]
     stopped = list(found)
-    for entry in residue.everything(environment):
+    for entry in residue.everything(environment, elsewhere=elsewhere):
         try:
             ledger.undo(entry)
         except ChaosctlError as error:

@@ -68,8 +68,12 @@ def _forget(fault_id: str, output: str) -> None:
 
 
 def _of(fault_id: str, environment: str) -> tuple[ledger.Entry, ...]:
-    """Return the fault wherever it is; nothing where it is known and was undone before."""
-    found = tuple(entry for entry in residue.everything(environment) if entry.id == fault_id)
+    """Return the fault wherever it is; nothing where it is known and was undone before.
+
+    A cluster is asked only for what is not known here: one that is away keeps nobody from undoing what is.
+    """
+    here = tuple(entry for entry in residue.everything(elsewhere=False) if entry.id == fault_id)
+    found = here or tuple(entry for entry in residue.in_cluster(environment) if entry.id == fault_id)
     if not found:
         ledger.find(fault_id)
     return found

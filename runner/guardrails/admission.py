@@ -3,14 +3,18 @@
 from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 
+from runner.config import Chosen
 from runner.entry import ENTERED
 from runner.errors import ChaosctlError
 from runner.fault import Fault
-from runner.guardrails import halt, in_use, sweep
+from runner.guardrails import blast_radius, halt, in_use, protected, sweep
 from runner.guardrails.in_use import Locks
+from runner.guardrails.proposal import Proposal
 from runner.guardrails.ruling import Ruling, enforce
 from runner.origin import owner
+from runner.selection import Selected
 from runner.targets import Target
 from runner.together import AT_ONCE
 
@@ -38,25 +42,42 @@ _faults: set[str] = set()
 class Admission:
     """The targets of one fault of this process, from before its first look to after its last; with all decisions."""
 
-    def __init__(self, fault_id: str, fault: Fault, targets: Sequence[Target], what: str, environment: str) -> None:
-        self.rulings: tuple[Ruling, ...] = ()
+    def __init__(
+        self, fault_id: str, fault: Fault, targets: Sequence[Target], what: str, chosen: Chosen | None
+    ) -> None:
+        self._made: tuple[Ruling, ...] = ()
+        self._on_newcomers: dict[str, tuple[Ruling, ...]] = {}
         self._fault = fault
         self._targets = targets
-        self._environment = environment
+        self._chosen = chosen
+        self._environment = chosen.name if chosen else ""
         self._locks = Locks(owner(), f"fault {fault_id}, {what}")
         _faults.add(fault_id)
+
+    @property
+    def rulings(self) -> tuple[Ruling, ...]:
+        """All decisions so far; of those on a target that came, the last."""
+        return (*self._made, *chain.from_iterable(list(self._on_newcomers.values())))
 
     def begin(self) -> None:
         """Take the targets, as `admit` does."""
         try:
-            self.rulings = admit(self._locks, self._fault, self._targets, self._environment, _faults)
+            self._made = admit(self._locks, self._fault, self._targets, self._environment, _faults)
         except ChaosctlError as error:
-            self.rulings = tuple(error.rulings)
+            self._made = tuple(error.rulings)
             raise
+
+    def rule(self, selected: Selected, seconds: float) -> None:
+        """Decide on a target that came while the fault was live, with those that have it; raises Refused."""
+        if self._chosen:
+            proposal = Proposal(self._chosen, selected, seconds)
+            made = (*blast_radius.rule(proposal), *protected.rule(proposal))
+            self._on_newcomers[selected.targets[0].name] = made
+            enforce(made)
 
     def join(self, at: Target) -> None:
         """Take one more target, that came while the fault was live."""
-        self.rulings += admit(self._locks, self._fault, [at], self._environment, _faults)
+        self._made += admit(self._locks, self._fault, [at], self._environment, _faults)
         self._targets = (*self._targets, at)
 
     def give_up(self) -> None:
@@ -66,7 +87,7 @@ class Admission:
     def end(self) -> None:
         """See that nothing that no ledger knows is left at the targets, and let go; raises Residue."""
         swept = sweep.after(self._targets if self._fault.enters else ())
-        self.rulings += swept
+        self._made += swept
         self._locks.release()
         enforce(swept)
 

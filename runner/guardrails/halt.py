@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from runner.config import Chosen
-from runner.errors import Aborted, ChaosctlError, Missing, Unreachable
+from runner.errors import Aborted, ChaosctlError, CommandFailed, Missing, Unreachable
 from runner.guardrails.ruling import Ruling, allow, deny
 from runner.lock import unwritable
 from runner.model import clock, iso
@@ -115,7 +115,7 @@ class HaltGuard:
 
 
 class _ClusterGuard(HaltGuard):
-    """Watches for one in a cluster; while its API server is away nobody can call one there either."""
+    """Watches for one in a cluster; while its API server is away or too busy, nobody can call one there either."""
 
     every = 1.0
 
@@ -126,7 +126,7 @@ class _ClusterGuard(HaltGuard):
         """Return what stops the run, once a halt is called there."""
         try:
             [ruling] = rule_of_cluster(self._chosen)
-        except (Missing, Unreachable):
+        except (CommandFailed, Missing, Unreachable):
             return None
         return None if ruling.allowed else Aborted(f"{ruling.reason} What was live was healed at once.", ruling.fix)
 

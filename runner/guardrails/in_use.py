@@ -19,7 +19,7 @@ from runner.lock import unwritable
 from runner.model import clock, iso
 from runner.paths import state_dir
 
-__all__ = ["Holder", "Locks", "holder", "rule"]
+__all__ = ["Holder", "Locks", "holder", "key", "rule"]
 
 _NAME = "locks"
 _TRIES = 5
@@ -170,8 +170,11 @@ def _counted(targets: Iterable[str]) -> str:
     return f"{len(names)} target{'s' * (len(names) != 1)}"
 
 
-def _path(identity: str) -> Path:
-    """Return a target's lock; those of pods and nodes go by their UID, which is all that faults by the API know."""
+def key(identity: str) -> str:
+    """Return what a target goes by; pods and nodes by their UID, which is all that faults by the API know of them."""
     words = [word for word in identity.split() if word.startswith(("pod:", "node:"))]
-    identity = words[-1] if words else identity
-    return state_dir() / "in-use" / f"{hashlib.sha256(identity.encode()).hexdigest()[:24]}.lock"
+    return words[-1] if words else identity
+
+
+def _path(identity: str) -> Path:
+    return state_dir() / "in-use" / f"{hashlib.sha256(key(identity).encode()).hexdigest()[:24]}.lock"

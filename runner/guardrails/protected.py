@@ -1,11 +1,10 @@
 """Namespaces and nodes that are never touched."""
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 
 from runner.guardrails.proposal import Proposal
 from runner.guardrails.ruling import Ruling, allow, deny
-from runner.selection import Pick
+from runner.selection import Pick, like
 
 __all__ = ["rule"]
 
@@ -19,12 +18,12 @@ def rule(proposal: Proposal) -> tuple[Ruling, ...]:
 
 
 def _denied(proposal: Proposal) -> Iterator[Ruling]:
-    protected = proposal.limits.protected
+    namespaces, nodes = like(proposal.limits.protected.namespaces), like(proposal.limits.protected.nodes)
     for pick in proposal.selected.picks:
-        found = [("namespace", pick.namespace, protected.namespaces)]
-        found += [("node", name, protected.nodes) for name in _names(pick)]
-        for kind, name, patterns in found:
-            if any(fnmatchcase(name, pattern) for pattern in patterns):
+        found = [("namespace", pick.namespace, namespaces)]
+        found += [("node", name, nodes) for name in _names(pick)]
+        for kind, name, protected in found:
+            if protected(name):
                 yield deny(
                     _NAME,
                     f"{pick.host or pick.target} may not be touched: environment {proposal.chosen.name!r} protects the "

@@ -2,12 +2,13 @@
 
 from collections.abc import Container, Iterable, Iterator, Mapping
 
-from runner import ledger, residue
+from runner import ledger, reading, residue
+from runner.entry import IN_CLUSTERS
 from runner.errors import ChaosctlError
 from runner.guardrails import in_use
 from runner.guardrails.ruling import Ruling, allow, deny
 from runner.ledger import Entry
-from runner.model import State, format_duration
+from runner.model import State, format_duration, iso
 from runner.model import clock as now
 from runner.targets import Target
 
@@ -25,6 +26,8 @@ def before(
     What belongs to a run that goes on is in use, not residue; `own` are the ids of this process's faults. Targets that
     are not to be `entered` are not looked into for what no ledger knows.
     """
+    if elsewhere := tuple(_elsewhere(targets, environment, own)):
+        return elsewhere
     found = [*_known(targets, environment, own), *_unknown(targets.values() if entered else ())]
     told = "nothing was left" if entered else "no ledger knows of anything left"
     return tuple(found) or (allow(_NAME, f"{told} at {len(targets)} targets"),)
@@ -36,6 +39,24 @@ def after(targets: Iterable[Target]) -> tuple[Ruling, ...]:
     if not looked:
         return ()
     return tuple(_unknown(looked)) or (allow(_NAME, f"nothing is left at {len(looked)} targets"),)
+
+
+def _elsewhere(targets: Mapping[str, Target], environment: str, own: Container[str]) -> Iterator[Ruling]:
+    """Yield a no for each fault that a run on another machine has at these targets: their cluster's ledger knows it."""
+    if not any(at.name.partition(":")[0] in IN_CLUSTERS for at in targets.values()):
+        return
+    names = {in_use.key(identity): at.name for identity, at in targets.items()}
+    here = {entry.id for entry in ledger.entries()}
+    for entry in residue.in_use(residue.in_cluster(environment)):
+        struck = [names[found] for site in entry.sites if (found := in_use.key(site.identity)) in names]
+        if struck and entry.id not in here and entry.id not in own:
+            yield deny(
+                _NAME,
+                f"{struck[0]} is in use by {entry.owner} since {iso(entry.started)}: fault {entry.id}, "
+                f"{entry.sentence}.",
+                f"Wait until it has ended, in {format_duration(entry.deadline - now())}. If whoever made it is gone: "
+                f"chaosctl recover {entry.id}",
+            )
 
 
 def _known(targets: Mapping[str, Target], environment: str, own: Container[str]) -> Iterator[Ruling]:
@@ -62,7 +83,7 @@ def _told(entry: Entry) -> str:
     states = {}
     for site in entry.sites:
         try:
-            states[site.target] = ledger.state(site)
+            states[site.target] = reading.read(entry, site)[0]
         except ChaosctlError as error:
             return f"cannot be looked for at {site.target} ({error.message})"
     worst = next((state for state in _LEFT if state in states.values()), None)

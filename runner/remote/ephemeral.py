@@ -10,15 +10,15 @@ from typing import Any
 
 from runner.cluster import Cluster
 from runner.errors import CommandFailed, Missing, NoProcess, Refused
-from runner.holding import at_release
+from runner.holding import at_release, is_undoing
 from runner.ledger import new_id
 from runner.remote import nodes, pods
 from runner.remote.connection import Connection
 
-__all__ = ["MOST", "agent", "release"]
+__all__ = ["MOST", "agent", "release", "works"]
 
 MOST = 5
-"""How many of our containers a pod may come to have."""
+"""How many of our containers a pod may come to have; the last of them is kept for undoing."""
 
 _AGENTS: dict[str, Connection] = {}
 _STARTING: dict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -34,6 +34,12 @@ def agent(at: Cluster, path: str, uid: str) -> Connection:
         if known is None or not known.open:
             known = _AGENTS[uid] = _started(at, path, uid)
         return known
+
+
+def works(uid: str) -> bool:
+    """Return whether the agent in the pod of that UID works, for this process."""
+    known = _AGENTS.get(uid)
+    return known is not None and known.open
 
 
 def release() -> None:
@@ -57,10 +63,11 @@ def _started(at: Cluster, path: str, uid: str) -> Connection:
 
 def _check_number(name: str, pod: dict[str, Any]) -> None:
     ours = [each["name"] for each in pod["spec"].get("ephemeralContainers", ()) if pods.is_ours(each)]
-    if len(ours) >= MOST:
+    if len(ours) >= (MOST if is_undoing() else MOST - 1):
+        kept = "" if is_undoing() else f" Of {MOST} that it may come to have, the last is kept for undoing."
         raise Refused(
             f"Pod {name} has {len(ours)} ephemeral containers of chaosctl already, which nobody can remove from it: "
-            f"{', '.join(ours)}.",
+            f"{', '.join(ours)}.{kept}",
             "Let its owner make it again (`kubectl delete pod` or a rollout), or reach it by its node: --via=node.",
         )
 

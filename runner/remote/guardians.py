@@ -1,7 +1,8 @@
 """Guardians of faults that are changes of objects in a cluster: a Job there, armed before the change, seen to run.
 
 Two pods of it, on two nodes where there are two, wait for the deadline; a pod that is lost is replaced. They live in a
-namespace apart, where no privileged pod is let in: who may make Jobs there has no more power than the guardians.
+namespace apart, where no privileged pod is let in: who may make Jobs there has no more power than the guardians. So
+those of nodes have another one: who may change Deployments is not to have power over nodes.
 """
 
 import threading
@@ -23,33 +24,36 @@ _PAUSE = 0.25
 _KEPT = 60
 _ACCOUNT = "chaosctl-guardian"
 _NOBODY = 65532
+# What makes the namespace of those of nodes; that of the others is there for all.
+_FILES = {"node": "node-faults"}
 _HOPELESS = "ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName", "CreateContainerError"
 
 
-def arm(at: Cluster, fault_id: str, avoid: Sequence[str]) -> None:
-    """Have guardians for a fault whose entry is in the cluster's ledger, on other nodes than those to `avoid`.
+def arm(at: Cluster, kind: str, fault_id: str, avoid: Sequence[str]) -> None:
+    """Have guardians for a fault of objects of a kind, whose entry is in the ledger, on other nodes than to `avoid`.
 
     Raises Missing where they do not come to run, with the reason, and Refused where clocks differ.
     """
-    space, sent = f"/apis/batch/v1/namespaces/{at.pinned.guardians}/jobs", clock()
+    space, sent = at.pinned.guardians(kind), clock()
     try:
-        made = at.create(space, job(fault_id, at.pinned.namespace, at.pinned.guardians, at.pinned.image, avoid))
+        made = at.create(_jobs(space), job(fault_id, at.pinned.namespace, space, at.pinned.image, avoid))
     except CommandFailed as error:
         if error.status == 404:
             raise Missing(
-                f"Cluster {at.environment!r} has no namespace {at.pinned.guardians}, where guardians of faults run.",
-                "An administrator makes it once: kubectl apply -f deploy/rbac/observe.yaml",
+                f"Cluster {at.environment!r} has no namespace {space}, where guardians of faults of {kind}s run.",
+                f"An administrator makes it: kubectl apply -f deploy/rbac/{_FILES.get(kind, 'observe')}.yaml",
             ) from error
         if error.status != 409:  # another target of the same fault was first
             raise
     else:
         _compare(datetime.fromisoformat(made["metadata"]["creationTimestamp"]).timestamp(), sent, clock())
-    _see_running(at, fault_id)
+    _see_running(at, space, fault_id)
 
 
-def dismiss(at: Cluster, fault_id: str) -> None:
-    """Remove the guardians of a fault: nothing is left to guard."""
-    at.delete(f"/apis/batch/v1/namespaces/{at.pinned.guardians}/jobs/{_name(fault_id)}", propagationPolicy="Background")
+def dismiss(at: Cluster, kinds: Iterable[str], fault_id: str) -> None:
+    """Remove the guardians of a fault of objects of these kinds: nothing is left to guard."""
+    for space in {at.pinned.guardians(kind) for kind in kinds}:
+        at.delete(f"{_jobs(space)}/{_name(fault_id)}", propagationPolicy="Background")
 
 
 def job(fault_id: str, ledger: str, namespace: str, image: str, avoid: Sequence[str]) -> dict[str, Any]:
@@ -118,6 +122,10 @@ def _short(taint: str) -> dict[str, Any]:
     return {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 10}
 
 
+def _jobs(space: str) -> str:
+    return f"/apis/batch/v1/namespaces/{space}/jobs"
+
+
 def _name(fault_id: str) -> str:
     return f"guardian-{fault_id}"
 
@@ -132,15 +140,15 @@ def _compare(theirs: float, sent: float, answered: float) -> None:
         )
 
 
-def _see_running(at: Cluster, fault_id: str) -> None:
+def _see_running(at: Cluster, space: str, fault_id: str) -> None:
     """Wait until all guardians have seen that they can do their work, and run."""
-    path, limit = f"/api/v1/namespaces/{at.pinned.guardians}/pods", clock() + _START
+    path, limit = f"/api/v1/namespaces/{space}/pods", clock() + _START
     while _running(pods := at.items(path, labelSelector=f"{LABEL}={fault_id}").items) < _COUNT:
         if clock() > limit:
             raise Missing(
                 f"The guardians of the fault did not come to run within {_START:g} s, and without them it would not "
                 f"end by itself: {_waiting(pods)}. Nothing was changed.",
-                f"See `kubectl -n {at.pinned.guardians} describe job {_name(fault_id)}`, while it is there.",
+                f"An administrator sees more by `kubectl -n {space} describe job {_name(fault_id)}` meanwhile.",
             )
         threading.Event().wait(_PAUSE)
 

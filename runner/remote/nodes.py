@@ -161,7 +161,7 @@ def _running(pod: dict[str, Any], container: str) -> bool:
     if "terminated" in state:
         raise Missing(
             f"{name} ended at once: {state['terminated'].get('reason')} ({state['terminated'].get('exitCode')}).",
-            "See its log: kubectl logs. Is kubernetes.image the image of this version of chaosctl?",
+            "Is kubernetes.image the image of this version of chaosctl? An administrator can see its log meanwhile.",
         )
     return "running" in state
 

@@ -25,17 +25,12 @@ class RemoteTarget:
     """A target that an agent works at. A command whose first word is `api` is a request to the cluster's API server.
 
     `api METHOD PATH` sends its standard input as the object, in which a moment `+SECONDS` counts from the sending;
-    `api until PATH` says `live` while the moment in an object's data has not passed. `api guard ID` arms guardians,
-    `api change PATH`, `api revert PATH` and `api standing PATH` are about the change on standard input.
+    `api until PATH` says `live` while the moment in an object's data has not passed. `api guard KIND/ID` arms
+    guardians, `api change PATH`, `api revert PATH` and `api standing PATH` are about the change on standard input.
     """
 
     name: str
     cluster: Cluster
-
-    @property
-    def space(self) -> str:
-        """The namespace that is ours in the target's cluster."""
-        return self.cluster.pinned.namespace
 
     def agent(self) -> Connection:
         """Return the agent that works here."""
@@ -120,8 +115,9 @@ def _asked(cluster: Cluster, command: Command) -> str:
         raise
 
 
-def _guard(cluster: Cluster, fault_id: str, avoid: str) -> str:
-    guardians.arm(cluster, fault_id, json.loads(avoid))
+def _guard(cluster: Cluster, which: str, avoid: str) -> str:
+    kind, _, fault_id = which.partition("/")
+    guardians.arm(cluster, kind, fault_id, json.loads(avoid))
     return ""
 
 

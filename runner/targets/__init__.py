@@ -84,6 +84,17 @@ class Known(Protocol):
 
 
 @runtime_checkable
+class Marked(Protocol):
+    """A target that each new way into it marks for good: nobody enters it only to look."""
+
+    def entered(self) -> bool:
+        """Return whether a way into it is open, so that a look leaves no further mark."""
+
+    def stands(self, identity: str) -> bool:
+        """Return whether it is still the one of that identity, as far as can be told without entering it."""
+
+
+@runtime_checkable
 class Served(Protocol):
     """A target whose own network carries what we ask of it, to a server there."""
 

@@ -7,10 +7,11 @@ again. So it is taken only where it is asked for, by `--via=ephemeral`.
 from collections.abc import Mapping
 
 from runner.cluster import cluster
+from runner.errors import Gone
 from runner.remote import ephemeral
 from runner.remote.connection import Connection
 from runner.remote.target import path_of
-from runner.targets.pod import PodTarget
+from runner.targets.pod import ENDED, PodTarget
 
 __all__ = ["EphemeralTarget", "reach"]
 
@@ -29,6 +30,20 @@ class EphemeralTarget(PodTarget):
     def agent(self) -> Connection:
         """Return the agent in the pod."""
         return ephemeral.agent(self.cluster, self.path, self.uid)
+
+    def entered(self) -> bool:
+        """Return whether a container of this process works in it already."""
+        try:
+            return ephemeral.works(self.uid)
+        except Gone:
+            return False
+
+    def stands(self, identity: str) -> bool:
+        """Return whether the pod of that identity is there and has not ended, as the API server tells it."""
+        found = self.cluster.find(self.path)
+        if found is None or found["status"].get("phase") in ENDED:
+            return False
+        return identity.endswith(f"pod:{found['metadata']['uid']}")
 
     def about(self) -> Mapping[str, str]:
         """Return nothing: the agent is in the pod's network itself."""

@@ -25,6 +25,7 @@ class NodeTarget(RemoteTarget):
         self.name = f"node:{at.environment}/{node}"
         self.cluster = at
         self.node = node
+        self._first = ""
 
     def agent(self) -> Connection:
         """Return the agent in the node's pod."""
@@ -42,6 +43,16 @@ class NodeTarget(RemoteTarget):
         """Return the node's UID and boot id, as the API server knows them; raises Gone where it is gone."""
         found = self._found()
         return f"boot:{found['status']['nodeInfo']['bootID']} node:{found['metadata']['uid']}"
+
+    def known(self) -> str:
+        """Return its UID alone: it is the same node after a boot; raises Gone where it is gone."""
+        found = f"node:{self._found()['metadata']['uid']}"
+        self._first = self._first or found
+        return found
+
+    def remembered(self) -> str:
+        """Return the UID that it had first; raises Gone where it was never seen and is gone."""
+        return self._first or self.known()
 
     def _found(self) -> dict[str, Any]:
         found = self.cluster.find(f"/api/v1/nodes/{self.node}")

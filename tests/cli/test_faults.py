@@ -53,6 +53,7 @@ def test_json_has_all_of_it(at: Netns, say: Speaker) -> None:
         "owner": "a test",
         "targets": {at.name: "live"},
         "unseen": {},
+        "unentered": {},
     }
     ledger.undo(made)
 

@@ -117,6 +117,20 @@ def test_experiments_are_planned_with_their_variables(
     assert untouched(net, state)
 
 
+def test_a_file_of_slos_beside_the_experiment_without_counters_is_told(
+    system: Path, net: Network, state: Path, say: Speaker
+) -> None:
+    folder = system / "nightly"
+    folder.mkdir()
+    (folder / "slo.yaml").write_text("slos: [{name: latency, objective: 99, sli: {raw: {error_ratio_query: x}}}]")
+    what = experiment(extensions=[{"name": "chaosctl", "slo": {"file": "slo.yaml"}}])
+    (folder / "e.yaml").write_text(yaml.safe_dump(what))
+    said = say("plan", "nightly/e.yaml")
+    assert "mind       No counters of good and of all events were found in slo.yaml for the SLO 'latency'" in said.out
+    assert said.code == 0, said.err
+    assert untouched(net, state)
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -18,6 +18,7 @@ from runner.model import Command, clock
 from runner.origin import owner
 from runner.targets.netns import Netns
 from tests._alone import see
+from tests._api_server import cluster
 from tests._cli import Speaker, chaosctl
 from tests._table import armed, both, listed, planned
 
@@ -229,3 +230,46 @@ def test_target_that_answers_with_the_fault_is_not_forgotten(at: Netns, say: Spe
     assert [entry.id for entry in ledger.entries()] == ["aa22"]
     assert say("recover", "--all", "--gone").code == 2
     assert say("recover", "aa22").code == 0
+
+
+@pytest.fixture
+def away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment that is chosen where nobody says is a cluster whose API server does not answer."""
+    pinned = {"context": "payment", "uid": "uid", "kubeconfig": str(tmp_path / "kubeconfig")}
+    with cluster(tmp_path, "uid"):
+        pass
+    file = tmp_path / "chaosctl.yaml"
+    file.write_text(
+        json.dumps({"default": "shared", "environments": {"shared": {"kind": "lab", "kubernetes": pinned}}})
+    )
+    monkeypatch.setenv("CHAOSCTL_CONFIG", str(file))
+
+
+def test_cluster_that_is_away_keeps_nobody_from_seeing_what_is_here(at: Netns, away: None, say: Speaker) -> None:
+    nothing = say("faults")
+    assert nothing.code == 4
+    assert nothing.out == "No fault is live on this machine, and nothing is left behind here.\n"
+    made = armed(at, "aa22")
+    said = say("faults")
+    assert said.code == 4
+    assert "aa22  live" in said.out
+    assert "does not answer" in said.err
+    ledger.undo(made)
+
+
+def test_cluster_that_is_away_keeps_nobody_from_undoing_what_is_here(at: Netns, away: None, say: Speaker) -> None:
+    ledger.write(armed(at, "aa22"))
+    assert say("recover", "aa22").out == "Undone: aa22. Nothing of it is left.\n"
+    assert listed(at) == ""
+
+
+def test_cluster_that_is_away_keeps_no_halt_from_what_is_here(
+    at: Netns, away: None, say: Speaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.cli.halt._PATIENCE", 0.0)
+    ledger.write(armed(at, "aa22"))
+    said = say("halt")
+    assert listed(at) == ""
+    assert "Stopped: aa22." in said.out
+    assert said.code == 4
+    assert "The halt holds on this machine, and for no cluster: The API server" in said.err

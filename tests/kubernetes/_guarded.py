@@ -9,7 +9,7 @@ from typing import Any
 
 from runner.changes import MARK
 from tests._cli import chaosctl, proven, started
-from tests._kubernetes import GUARDIANS, here, left, until
+from tests._kubernetes import GUARDIANS, NODE_GUARDIANS, here, left, until
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/payment/deployments"
 
@@ -21,7 +21,7 @@ def mark(path: str) -> str:
 
 def guardians() -> list[dict[str, Any]]:
     """Return the guardians that are there, whichever fault they are for."""
-    return here().items(f"{GUARDIANS}/pods", None).items
+    return [pod for place in (GUARDIANS, NODE_GUARDIANS) for pod in here().items(place, None).items]
 
 
 def account(line: Sequence[str]) -> dict[str, Any]:

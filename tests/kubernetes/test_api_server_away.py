@@ -1,5 +1,6 @@
 """The API server goes away while a fault is live: it ends on time all the same, and that is seen when it is back."""
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -36,7 +37,7 @@ def ended(kube: Kube, made: Injection) -> None:
     finally:
         made.finish()
     [told] = made.account()["targets"]
-    assert made.healed, told
+    assert made.healed, json.dumps(told, indent=1)
     assert (told["ended_how"], told["error"]) == ("deadline", "")
     assert until("nothing of ours", lambda: not left())
 

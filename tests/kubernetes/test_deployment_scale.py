@@ -48,7 +48,7 @@ def test_guardians_end_it_with_the_runner_dead_and_one_of_them_lost(nothing_left
     assert (replicas(), mark(POOLED)) == (0, fault_id)
     first, second = guardians()
     assert first["spec"]["nodeName"] != second["spec"]["nodeName"]
-    here().delete(f"{GUARDIANS}/pods/{first['metadata']['name']}", gracePeriodSeconds=0)
+    here().delete(f"{GUARDIANS}/{first['metadata']['name']}", gracePeriodSeconds=0)
     until("the end of the fault", lambda: replicas() == 2 and not mark(POOLED))
     assert time.time() >= ends - 2, "clocks of guardians may be two seconds off"
     assert elsewhere(tmp_path, "faults")[0]["state"] == "absent"

@@ -11,6 +11,7 @@ import pytest
 
 from actions.network_partition import NetworkPartition
 from runner.errors import Missing, Refused, UsageError
+from runner.holding import undoing
 from runner.model import Command
 from runner.plan import plan
 from runner.remote import ephemeral
@@ -58,20 +59,25 @@ def test_killed_runners_fault_is_recovered_by_the_same_way(asks: str) -> None:
         assert any("effective" in line for line in runner.stdout)
         os.killpg(runner.pid, signal.SIGKILL)
     assert not execute(asks, *RESOLVERS["glibc"], "redis-cluster.payment.svc.cluster.local")[0]
-    [live] = [fault["id"] for fault in json.loads(chaosctl("faults", "--output=json").out)]
-    recovered = chaosctl("recover", live)
+    for _ in range(ephemeral.MOST):
+        [live] = json.loads(chaosctl("faults", "--output=json").out)
+        assert live["state"] == "live"
+        assert "not looked at" in next(iter(live["unentered"].values()))
+    recovered = chaosctl("recover", live["id"])
     assert recovered.code == 0, recovered.err
     until("the name", lambda: execute(asks, *RESOLVERS["glibc"], "redis-cluster.payment.svc.cluster.local")[0])
-    assert len(_ours(asks)) == 3, "whoever looks, and whoever recovers, needs an agent of its own"
+    assert len(_ours(asks)) == 2, "who injects and who recovers needs an agent of its own; who only asks adds none"
 
 
 def test_pod_takes_only_so_many_of_our_containers(asks: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ephemeral, "MOST", 1)
+    monkeypatch.setattr(ephemeral, "MOST", 2)
     at = reach(f"ephemeral:payment/{asks}")
     assert "eth0" in at.run(LINKS)
     ephemeral.release()
     with pytest.raises(Refused, match=r"has 1 ephemeral containers of chaosctl already.*chaosctl-"):
         at.run(LINKS)
+    with undoing():
+        assert "eth0" in at.run(LINKS), "the last is kept for that"
 
 
 def test_where_pod_security_forbids_it_that_is_said(asks: str) -> None:

@@ -89,7 +89,7 @@ def test_pod_that_comes_meanwhile_takes_it_where_all_were_meant(kube: Any, repli
     had = {target["target"].rpartition("/")[2] for target in made.account()["targets"]}
     assert (newcomer in had) == takes
     assert notes(made)[-1] == f"In the end {3 if takes else 1} of 3 pods of payment/payment-pooled had it."
-    assert made.healed
+    assert made.healed, made.account()
     assert until("nothing of ours", lambda: not left())
     assert images() == {IMAGE}
 

@@ -43,6 +43,7 @@ def test_share_of_a_service_is_chosen_by_name_shown_and_kept_up(scaled: None) ->
         until("four without it", lambda: second not in _running() and len(_running()) == 4, 200)
         here().delete(f"{PAYMENT}/{first}", gracePeriodSeconds=0)
         until("a newcomer in place of the first", lambda: len(_names(made)) == 3, 200)
+        until("the end of the first at its node, which may take its grace period", made.courses[0]._is_gone, 200)
     finally:
         healed(made)
     account = made.account()

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from runner.arrivals import Arrivals, Pod, trimmed
 from runner.cluster import Event
 from runner.parameters import build
-from runner.pods import Arrivals, _Pod, _trimmed
-from runner.selection import Selection
+from runner.selection import Pick, Selection, Share
 
 PATH = "/api/v1/namespaces/payment/pods"
 
@@ -29,11 +29,13 @@ class Told:
             yield event
 
 
-def item(name: str, running: bool = True, app: str = "api", host: bool = False) -> dict[str, Any]:
+def item(
+    name: str, running: bool = True, app: str = "api", host: bool = False, namespace: str = "payment"
+) -> dict[str, Any]:
     state: dict[str, Any] = {"running": {}} if running else {"waiting": {}}
     return {
         "metadata": {
-            "namespace": "payment",
+            "namespace": namespace,
             "name": name,
             "uid": name,
             "labels": {"app": app},
@@ -44,13 +46,13 @@ def item(name: str, running: bool = True, app: str = "api", host: bool = False) 
     }
 
 
-def pod(name: str) -> _Pod:
-    return trimmed(item(name))
+def pod(name: str) -> Pod:
+    return kept(item(name))
 
 
-def trimmed(told: Mapping[str, Any]) -> _Pod:
+def kept(told: Mapping[str, Any]) -> Pod:
     """Return what is kept of a pod where its network is to be entered."""
-    return _trimmed(told, "app", enters=True)
+    return trimmed(told, "app", enters=True)
 
 
 Watching = Callable[..., tuple[Told, Arrivals]]
@@ -65,7 +67,7 @@ def watching() -> Iterator[Watching]:
         told = Told()
         selection = build(Selection, {"namespace": "payment", "selector": "app=api", "replicas": replicas})
         usable, have = ([pod(name) for name in names.split()] for names in (there, taken))
-        made.append((told, Arrivals(told, PATH, "1", selection, trimmed, usable, have)))  # type: ignore[arg-type]
+        made.append((told, Arrivals(told, PATH, "1", selection, kept, usable, have)))  # type: ignore[arg-type]
         return made[-1]
 
     yield begin
@@ -98,7 +100,15 @@ def test_all_new_pods_take_it_where_all_are_meant(watching: Watching) -> None:
         Event("MODIFIED", item("a")),
     )
     assert tell(told, arrivals, *events) == ["c"], "once, when it runs; others are not meant or have it"
+    arrivals.took("pod:lab/payment/c")
     assert arrivals.standing() == ("In the end 3 of 3 pods of payment/api had it.",)
+
+
+def test_pod_of_a_namespace_that_nobody_asked_takes_none(watching: Watching) -> None:
+    """A selection may be of all namespaces, and its guardrails ruled on those that had such pods."""
+    told, arrivals = watching("all", "a", "a")
+    elsewhere = Event("ADDED", item("b", namespace="shop"))
+    assert tell(told, arrivals, elsewhere, Event("ADDED", item("c"))) == ["c"]
 
 
 @pytest.mark.parametrize("replicas", ["1", "50%"])
@@ -129,6 +139,7 @@ def test_newcomer_takes_the_place_of_one_that_went(watching: Watching) -> None:
     told, arrivals = watching("50%", "a b c d", "a b")
     assert tell(told, arrivals, Event("DELETED", item("c")), Event("ADDED", item("e"))) == []
     assert tell(told, arrivals, Event("DELETED", item("a")), Event("ADDED", item("f"))) == ["f"]
+    arrivals.took("pod:lab/payment/f")
     assert arrivals.standing() == ("In the end 2 of 4 pods of payment/api had it.",)
 
 
@@ -136,3 +147,31 @@ def test_where_nobody_came_nothing_is_told(watching: Watching) -> None:
     told, arrivals = watching("50%", "a b", "a")
     assert tell(told, arrivals, Event("MODIFIED", item("a"))) == []
     assert arrivals.standing() == ()
+
+
+def test_only_those_that_took_it_count_as_having_it(watching: Watching) -> None:
+    """One that was handed out may be refused, or the fault may not show there; so may one of the first ones."""
+    told, arrivals = watching("all", "a b", "a b")
+    assert tell(told, arrivals, *(Event("ADDED", item(name)) for name in "cd")) == ["c", "d"]
+    arrivals.took("pod:lab/payment/c")
+    arrivals.gave_up("pod:lab/payment/d")
+    arrivals.gave_up("pod:lab/payment/a")
+    assert arrivals.standing() == ("In the end 2 of 4 pods of payment/api had it.",)
+
+
+def test_another_takes_it_instead_of_one_that_did_not(watching: Watching) -> None:
+    told, arrivals = watching("1", "a b", "a")
+    gone = Event("DELETED", item("a"))
+    assert tell(told, arrivals, gone, Event("ADDED", item("c")), Event("ADDED", item("d"))) == ["c"]
+    arrivals.gave_up("pod:lab/payment/c")
+    assert tell(told, arrivals, Event("ADDED", item("e"))) == ["e"]
+
+
+def test_newcomer_is_proposed_with_those_that_have_the_fault_now(watching: Watching) -> None:
+    told, arrivals = watching("all", "a b", "a b")
+    tell(told, arrivals, Event("DELETED", item("a")), *(Event("ADDED", item(name)) for name in "cde"))
+    arrivals.took("pod:lab/payment/c")
+    found = arrivals.proposed("pod:lab/payment/d")
+    assert found.hit == 3, "b, c and this one: a is gone, and e has not taken it"
+    assert found.shares == (Share("payment/api", 3, 4),)
+    assert found.picks == (Pick("pod:lab/payment/d", "d", "payment", "payment/api", "worker-01"),)

@@ -79,6 +79,17 @@ def test_hypothesis_that_is_not_met_before_injects_nothing(namespace: Netns, tmp
     assert not (tmp_path / "run" / "state" / "chaosctl" / "ledger").exists()
 
 
+def test_slo_file_without_counters_is_told_in_the_timeline(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    (place / "slo.yaml").write_text("slos: [{name: latency, objective: 99, sli: {raw: {error_ratio_query: x}}}]")
+    told = [{"name": "chaosctl", "baseline": 1, "slo": {"file": "slo.yaml"}}]
+    ended = chaos(place, experiment(probes=(calm(False),), extensions=told))
+    assert ended.record
+    (event,) = [each for each in ended.record["timeline"] if each["what"] == "slo"]
+    assert "found in slo.yaml for the SLO 'latency', only a target of 99%: time stands in" in event["detail"]
+
+
 def test_hypothesis_that_crashes_chaos_toolkit_leaves_a_record_that_says_so(namespace: Netns, tmp_path: Path) -> None:
     """A range of two numbers held against nothing raises in its midst, and it plays nothing after that."""
     ended = chaos(tmp_path / "run", experiment(scratch(namespace), probes=(calm(None, [1, 2]),)))

@@ -153,3 +153,17 @@ def test_look_that_cannot_be_had_is_unclear_and_says_why(namespace: Netns) -> No
     assert course.before
     assert course.before.sight is Sight.UNCLEAR
     assert course.before.detail == f"{namespace.name} cannot be looked at."
+
+
+@pytest.mark.parametrize(("seen", "held"), [(8.0, 10.0), (20.0, 12.0)])
+def test_what_it_came_to_is_told_of_the_time_until_its_deadline(
+    namespace: Netns, monkeypatch: pytest.MonkeyPatch, seen: float, held: float
+) -> None:
+    """Its end may be seen long after: what happened in between is none of the fault's."""
+    made = Scratched(namespace)
+    course = Course(made.injection.plan.fault, namespace, made.injection.id, 10)
+    course.committed, course.ended = 2.0, 2.0 + seen
+    told: list[tuple[float, float]] = []
+    monkeypatch.setattr(course._acting, "achieved", lambda since, until: told.append((since, until)))
+    course.conclude()
+    assert told == [(2.0, held)]

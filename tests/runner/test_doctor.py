@@ -9,8 +9,11 @@ import yaml
 from actions import _tc
 from actions.network_delay import NetworkDelay
 from actions.network_rate import NetworkRate
+from runner.access import ENTER, Grant, Lack
 from runner.discovery import names
-from runner.doctor import examine
+from runner.doctor import Finding, _granted, _policy, examine
+from runner.entry import Entry
+from runner.model import clock
 
 
 def test_rights_in_a_cluster_are_no_debian_packages(state: Path) -> None:
@@ -41,6 +44,47 @@ def test_etcd_that_is_out_of_reach_is_said_with_what_can_be_had(
     assert found.ok, "nothing is missing that could be installed"
     assert found.told.startswith("etcd-latency cannot be had in this environment")
     assert "chaosctl inject api-latency" in found.fix
+
+
+def test_a_right_that_one_fault_needs_is_no_lack_of_the_others() -> None:
+    """Node pods are enough for faults in networks; cordons and evictions are for node-drain alone."""
+    grant = Grant("node-faults", "", [Lack("patch nodes", "node"), Lack("create pods/eviction", "node")])
+    told = _granted(grant)
+    allowed, _, denied = told.partition("; ")
+    assert "network-dns" in allowed
+    assert "node-drain" not in allowed
+    assert denied == "not node-drain: may not patch nodes, create pods/eviction"
+    assert "allows node-drain; not " in _granted(Grant("node-faults", "", [Lack("create pods", ENTER)]))
+    assert _granted(Grant("pod-faults", "", [Lack("create configmaps", "")])) == "may not create configmaps"
+
+
+def test_policy_of_an_earlier_version_is_told_with_what_to_do() -> None:
+    earlier = {"/version": {"major": "1", "minor": "34"}}
+    found = _policy(lambda path: earlier.get(path, {"metadata": {}}))
+    assert not found.ok
+    assert "of an earlier version" in found.told
+    assert "applies it again: kubectl apply -f deploy/rbac/admission-faults.yaml" in found.fix
+
+
+def test_what_is_live_in_the_cluster_is_told_on_every_machine(
+    state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "chaosctl.yaml"
+    pinned = {"context": "none", "uid": "none", "kubeconfig": "/nowhere"}
+    file.write_text(yaml.safe_dump({"default": "shared", "environments": {"shared": _environment(pinned)}}))
+    monkeypatch.setenv("CHAOSCTL_CONFIG", str(file))
+    assert not _residue().ok, "a cluster that does not answer is not one with nothing in it"
+    live = Entry("aa22bb33", "network-dns", "x", "shared", "ada@there pid 7", 0.0, clock() + 60, ())
+    monkeypatch.setattr("runner.shared_ledger.entries", lambda _: (live,))
+    monkeypatch.setattr("runner.shared_ledger.leftovers", lambda _chosen, _faults: ())
+    monkeypatch.setattr("runner.residue.strays", lambda: ())
+    assert _residue().told == "1 faults are live or left something behind"
+    monkeypatch.setattr("runner.shared_ledger.entries", lambda _: ())
+    assert _residue().told == "nothing is live or left behind"
+
+
+def _residue() -> Finding:
+    return {finding.what: finding for finding in examine()}["residue"]
 
 
 def _environment(pinned: dict[str, str]) -> dict[str, object]:

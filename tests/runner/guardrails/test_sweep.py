@@ -6,13 +6,15 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from runner import ledger
+from runner import ledger, origin
 from runner.errors import Refused, Residue
 from runner.guardrails import sweep
-from runner.model import Command, clock
+from runner.model import Command, Steps, clock
 from runner.targets.netns import Netns
 from tests._cli import CHAOSCTL
 from tests._inject import healed, injected
@@ -151,3 +153,25 @@ def test_identity_tells_a_namespace_made_again_from_the_one_in_use(namespaces: M
     assert "is in use" not in done.stderr
     made.injection.stop.set()
     made.injection.finish()
+
+
+@pytest.mark.parametrize(
+    ("owner", "left", "refused"),
+    [("ada@there pid 7", 60.0, True), ("ada@there pid 7", -1.0, False), (origin.owner(), 60.0, False)],
+    ids=["live", "over", "our own"],
+)
+def test_live_fault_of_another_machine_in_the_same_cluster_is_in_use_and_no_residue(
+    owner: str, left: float, refused: bool, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told to recover what is left there, people would end what goes on."""
+    site = ledger.Site("pod:lab/payment/a", "boot:b netns:1 pod:u", Steps((), (), ()))
+    entry = ledger.Entry("aa22", "network-dns", "a is x", "lab", owner, clock() - 5, clock() + left, (site,))
+    monkeypatch.setattr("runner.residue.in_cluster", lambda _: (entry,))
+    at: Any = SimpleNamespace(name="pod:lab/payment/a")
+    for identity in ("boot:b netns:1 pod:u", "pod:u"):
+        [ruling] = sweep.before({identity: at}, "lab", (), entered=False)
+        assert ruling.allowed is not refused
+        assert ruling.reason.startswith("pod:lab/payment/a is in use by ada@there pid 7 since 20") is refused
+        assert not ruling.residue
+    assert [ruling.allowed for ruling in sweep.before({"pod:u": at}, "lab", {"aa22"}, entered=False)] == [True]
+    assert [ruling.allowed for ruling in sweep.before({"pod:other": at}, "lab", (), entered=False)] == [True]

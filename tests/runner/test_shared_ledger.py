@@ -1,0 +1,78 @@
+"""Which node pods count as left behind; a stand-in says what is in the cluster (see tests/kubernetes)."""
+
+import json
+from typing import Any
+
+import pytest
+
+from runner import ledger, shared_ledger
+from runner.config import Chosen, Environment, Kubernetes
+from runner.entry import Entry, Site, written
+from runner.errors import CommandFailed
+from runner.listing import Listing
+from runner.model import State, Steps, clock
+
+_CHOSEN = Chosen(name="lab", environment=Environment(kind="lab", kubernetes=Kubernetes(context="lab", uid="u")))
+
+
+class Told:
+    """Stands in for a cluster with one node pod on worker-03, which is said to run and not to be ready."""
+
+    environment, node = "lab", True
+    pinned = _CHOSEN.environment.kubernetes
+
+    def __init__(self, phase: str, deadline: float) -> None:
+        site = Site("node:lab/worker-03", "boot:b node:n", Steps((), (), ()))
+        entry = Entry("aa22bb33", "node-heartbeat-loss", "x", "lab", "ada@there pid 7", 0.0, deadline, (site,))
+        meta = {"name": "chaosctl-s-worker-03", "uid": "p", "labels": {"chaosctl/session": "s"}}
+        self._faults = [{"data": {"entry": json.dumps(written(entry))}}]
+        self._sessions = [{"metadata": meta, "data": {"owner": entry.owner}}]
+        self._pods = [{"metadata": meta, "spec": {"nodeName": "worker-03"}, "status": {"phase": phase}}]
+
+    def items(self, path: str, labelSelector: str) -> Listing:  # noqa: N803 - as the API has it
+        found = self._faults if labelSelector.endswith("=fault") else self._sessions
+        return Listing(self._pods if path.endswith("/pods") else found, "1")
+
+    def find(self, path: str) -> dict[str, Any] | None:
+        if "/nodes/" in path:
+            return {"metadata": {"uid": "n"}, "status": {"nodeInfo": {"bootID": "b"}}} if self.node else None
+        return next(iter(self._pods), None) if "/pods/" in path else None
+
+    def request(self, verb: str, path: str, _body: Any) -> dict[str, Any]:
+        if verb == "DELETE":
+            self._pods.clear()
+        elif not self._pods:
+            raise CommandFailed("the cluster", (verb, path), 404, "not found")
+        return dict(*self._pods)
+
+    def delete(self, path: str) -> None:
+        """The ledger's own object goes."""
+        assert path.endswith("/configmaps/fault-s")
+
+
+@pytest.mark.parametrize(
+    ("phase", "left", "behind"),
+    [("Running", 60.0, False), ("Running", -5.0, False), ("Running", -120.0, True), ("Succeeded", 60.0, True)],
+)
+def test_pod_that_the_fault_itself_keeps_from_being_ready_is_not_left_behind(
+    phase: str, left: float, behind: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runner would count as gone, and `recover --all` of anybody would undo what goes on."""
+    monkeypatch.setattr(shared_ledger, "cluster", lambda *_: Told(phase, clock() + left))
+    assert bool(shared_ledger.leftovers(_CHOSEN, shared_ledger.entries(_CHOSEN))) is behind
+
+
+def test_pod_of_a_node_that_was_deleted_is_told_as_gone_and_can_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cluster keeps it for minutes, and all that `faults` has to say was kept back as long."""
+    made = Told("Running", clock() - 120)
+    made.node = False
+    for place in ("runner.shared_ledger", "runner.targets.object"):
+        monkeypatch.setattr(f"{place}.cluster", lambda *_: made)
+    [entry] = shared_ledger.leftovers(_CHOSEN, shared_ledger.entries(_CHOSEN))
+    assert entry.sentence.endswith("node worker-03 is gone, and what ran there with it")
+    [site] = entry.sites
+    assert site.target == "object:lab/pod/chaosctl/chaosctl-s-worker-03"
+    assert ledger.state(site) is State.INERT
+    ledger.undo(entry)
+    assert ledger.state(site) is State.ABSENT
+    assert shared_ledger.leftovers(_CHOSEN, shared_ledger.entries(_CHOSEN)) == ()
