@@ -2,13 +2,13 @@
 
 import json
 from ipaddress import ip_address
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from runner.addresses import addresses
 from runner.errors import Inconclusive, UsageError
 from runner.model import Command
-from runner.targets import Target
+from runner.targets import Known, Target
 
 __all__ = ["ENDPOINT", "Server", "endpoints", "in_cluster", "named", "services", "urls"]
 
@@ -38,16 +38,9 @@ class Server(NamedTuple):
         return f"https://{f'[{self.address}]' if self.newer else self.address}:{self.port}"
 
 
-@runtime_checkable
-class _InCluster(Protocol):
-    """A target in a cluster: the namespace there that is ours."""
-
-    space: str
-
-
 def in_cluster(at: Target) -> bool:
     """Return whether a target is in a cluster, which can be asked."""
-    return isinstance(at, _InCluster)
+    return isinstance(at, Known)
 
 
 def urls(written: object) -> str:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,10 @@ from runner.errors import Inconclusive, Missing, Refused, UsageError
 from runner.model import OWN_PRIORITY, Command, Sight, parse_duration
 from runner.parameters import build
 from runner.plan import plan
+from runner.targets.ephemeral import EphemeralTarget
 from runner.targets.netns import Netns
+from runner.targets.node import NodeTarget
+from runner.targets.pod import PodTarget
 from tests._cli import chaosctl, proven, started
 from tests._https import NEWER, OTHER, PORT, SERVER, SERVICE, Https, ask, https
 from tests._inject import healed, injected, injection
@@ -39,6 +43,37 @@ def api() -> Iterator[Https]:
 def whom(made: Https) -> dict[str, str]:
     """Return the parameters by which the fault finds the server."""
     return {"where": made.client.name, "endpoint": f"{made.by_service},{made.by_itself},{made.newer}"}
+
+
+class Answering:
+    """A stand-in for a cluster: where its API server is, and its Service."""
+
+    environment = "lab"
+
+    def request(self, _method: str, path: str, _body: Any) -> dict[str, Any]:
+        if "/endpointslices" in path:
+            return {"items": [{"ports": [{"port": 6443}], "endpoints": [{"addresses": ["10.0.0.1"]}]}]}
+        return {"items": [{"spec": {"clusterIP": "10.96.0.1", "ports": [{"port": 443}]}}]}
+
+
+@pytest.mark.parametrize("kind", [PodTarget, EphemeralTarget])
+def test_pods_need_no_endpoint_named_where_their_cluster_knows_it(kind: type[PodTarget]) -> None:
+    pod = kind(Answering(), "payment", "payment-api-0")  # type: ignore[arg-type]
+    assert [found.url for found in _latency()._servers(pod)] == ["https://10.96.0.1:443", "https://10.0.0.1:6443"]
+
+
+def test_nodes_are_held_back_from_the_api_server_itself_first() -> None:
+    node = NodeTarget(Answering(), "worker-03")  # type: ignore[arg-type]
+    assert [found.url for found in _latency()._servers(node)] == ["https://10.0.0.1:6443", "https://10.96.0.1:443"]
+
+
+def test_target_outside_of_clusters_has_to_be_told_where_the_api_server_is() -> None:
+    with pytest.raises(UsageError, match="is in no cluster"):
+        _latency()._servers(Netns("payment-api"))
+
+
+def _latency() -> ApiLatency:
+    return ApiLatency(latency=1.0, percentile=95)
 
 
 class Load:
