@@ -40,7 +40,7 @@ def test_a_bulk_is_judged_though_nobody_asks(api: Api) -> None:
 
 
 def test_bulks_that_follow_each_other_are_judged_after_the_last(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = time.monotonic()
+    moment = 0.0
     monkeypatch.setattr(background, "_QUIET_SECONDS", 0.04)
     monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: moment))
     api.lines(*(record(run=f"r{number}") for number in range(3)))
@@ -51,7 +51,7 @@ def test_bulks_that_follow_each_other_are_judged_after_the_last(api: Api, monkey
 
 
 def test_very_many_are_judged_while_others_follow(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = time.monotonic()
+    moment = 0.0
     monkeypatch.setattr(background, "_PUT_OFF", 3)
     monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: moment))
     api.lines(*(record(run=f"r{number}") for number in range(3)))
@@ -113,7 +113,7 @@ def test_nothing_is_written_down_while_single_runs_come(api: Api, monkeypatch: p
     monkeypatch.setattr(background, "_REST_SECONDS", 0.01)
     monkeypatch.setattr(background, "_QUIET_SECONDS", 0)
     monkeypatch.setattr(Background, "_rest", lambda _: rests.append(0))
-    moment = time.monotonic()
+    moment = 0.0
     monkeypatch.setattr(background, "time", SimpleNamespace(monotonic=lambda: moment))
     api.lines(record())
     wait_until(lambda: len(rests) > 1)
