@@ -36,8 +36,13 @@ def held(lab: Lab, say: Callable[[str], None]) -> Iterator[int]:
 def make_directory(path: Path) -> None:
     """Make a directory whose empty parents another lab, going down, may take away at the same moment."""
     while not path.is_dir():
-        with suppress(FileNotFoundError):
+        try:
             path.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:
+            continue
+        except FileExistsError:  # also where it was there, and is gone before anybody asks what it was
+            if path.is_file():
+                raise
 
 
 def _acquire(lab: Lab, say: Callable[[str], None]) -> int:
