@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from runner.changes import Change, Field, written
+from runner.changes import Change, Field, checks, undo, written
 from runner.errors import UsageError
-from runner.model import Check, Command, Steps
+from runner.model import Command, Steps
 from runner.targets import Target
 
 __all__ = ["DRAINS", "MECHANISM", "PATIENCE", "Object", "asked", "several", "steps", "the"]
@@ -70,8 +70,8 @@ def steps(
             Command(("api", "guard", f"{at.kind}/{fault_id}"), json.dumps(list(avoid))),
             Command(("api", "change", at.path), change),
         ),
-        undo=(Command(("api", "revert", at.path), change),),
-        checks=(Check(Command(("api", "standing", at.path), change), live="^live", absent="not found"),),
+        undo=undo(at.path, change),
+        checks=checks(at.path, change),
         drains=DRAINS,
         notes=tuple(notes),
     )

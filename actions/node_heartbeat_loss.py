@@ -13,7 +13,7 @@ from actions import _nft
 from actions._api_servers import ENDPOINT, Server, endpoints, named, urls
 from runner import policy, tables
 from runner.errors import Inconclusive, Refused, UsageError
-from runner.fault import Fault
+from runner.fault import Ending, Fault
 from runner.lifecycle import action
 from runner.model import Check, Command, EndsBy, Look, ProbeCall, Steps, clock, format_duration
 from runner.remote.pods import MANAGER, US
@@ -25,6 +25,7 @@ _SHORTEST = 20.0
 _FARTHEST = 3600.0
 _SKEW = 2.0
 _GRACE = 50.0
+_PLACE = f"/api/v1/namespaces/{policy.PARAMETERS}/configmaps"
 
 
 @runtime_checkable
@@ -109,6 +110,11 @@ class NodeHeartbeatLoss(Fault):
         made = _parameter if self.variant == "heartbeat" else self._partition
         return made(at, fault_id, seconds)
 
+    @classmethod
+    def endings(cls, fault_id: str) -> tuple[Ending, ...]:
+        """Return how a partition's table goes, and how a parameter does."""
+        return *super().endings(fault_id), _ending(fault_id)
+
     def _partition(self, at: Target, fault_id: str, seconds: float) -> Steps:
         servers = [*endpoints(at), *named(at, self.endpoint)]
         if not servers:
@@ -126,23 +132,33 @@ class NodeHeartbeatLoss(Fault):
         )
 
 
+def _ending(fault_id: str) -> Ending:
+    """Return how the parameter goes."""
+    path = f"{_PLACE}/{_parameter_name(fault_id)}"
+    return Ending(
+        (Command(("api", "DELETE", path)),),
+        (Check(Command(("api", "until", path)), live="^live", absent="not found"),),
+    )
+
+
+def _parameter_name(fault_id: str) -> str:
+    return f"heartbeat-loss-{fault_id}"
+
+
 def _parameter(at: Target, fault_id: str, seconds: float) -> Steps:
     policy.verify(lambda path: json.loads(at.run(Command(("api", "GET", path)))))
-    place, node = f"/api/v1/namespaces/{policy.PARAMETERS}/configmaps", _node(at).node
-    name = f"heartbeat-loss-{fault_id}"
     item = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {
-            "name": name,
+            "name": _parameter_name(fault_id),
             "labels": {MANAGER: US, "chaosctl/parameter": "heartbeat-loss"},
         },
-        "data": {"node": node, "until": f"+{seconds:.3f}"},
+        "data": {"node": _node(at).node, "until": f"+{seconds:.3f}"},
     }
     return Steps(
-        inject=(Command(("api", "POST", place), json.dumps(item)),),
-        undo=(Command(("api", "DELETE", f"{place}/{name}")),),
-        checks=(Check(Command(("api", "until", f"{place}/{name}")), live="^live", absent="not found"),),
+        inject=(Command(("api", "POST", _PLACE), json.dumps(item)),),
+        **_ending(fault_id)._asdict(),
         notes=_notes(at, seconds),
     )
 

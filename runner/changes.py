@@ -1,20 +1,21 @@
 """A change of one object in a cluster that a fault makes and that has to be taken back: as data, applied and reverted.
 
-No object of the API ends a changed field by itself. So each change carries what was there before, and the object a mark
-that says whose change it is. Who takes it back, be it the runner, a guardian in the cluster or `recover` a day later,
-does so only where the mark is still there, and only fields that are still as the fault made them: what somebody else
-did meanwhile stays. Every write names the version of the object that was looked at, so that two of them never cross.
+No object of the API ends a changed field by itself. So the object carries a mark that says whose change it is, and what
+was there before. Who takes it back, be it the runner, a guardian in the cluster or `recover` a day later, does so only
+where the mark is still there, and only fields that are still as the fault made them: what somebody else did meanwhile
+stays. What was there before is read beside the mark alone, never from the ledger: who may write into that may not
+change objects by it. Every write names the version of the object that was looked at, so that two of them never cross.
 The standard library only: guardians run this too.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
 from runner.errors import ChaosctlError, CommandFailed, Gone, Inconclusive, Refused
-from runner.model import clock, iso
+from runner.model import Check, Command, clock, iso
 
 __all__ = [
     "MARK",
@@ -24,10 +25,12 @@ __all__ = [
     "Change",
     "Field",
     "apply",
+    "checks",
     "ends",
     "parsed",
     "revert",
     "standing",
+    "undo",
     "value",
     "written",
 ]
@@ -39,9 +42,13 @@ UNTIL = "chaosctl/until"
 """The annotation that says until when: it is there as soon as the change is, whatever became of who made it."""
 
 STRATEGIC = "application/strategic-merge-patch+json"
+_NOTE = "chaosctl/change"
+"""The annotation that says what the fault has changed: where, from what and to what."""
+
 _TRIES = 20
 _MARKED = "metadata", "annotations", MARK
 _ENDS = "metadata", "annotations", UNTIL
+_NOTED = "metadata", "annotations", _NOTE
 
 
 class Field(NamedTuple):
@@ -95,6 +102,16 @@ def value(item: Any, at: tuple[str, ...]) -> Any:
     return item
 
 
+def undo(path: str, change: str) -> tuple[Command, ...]:
+    """Return the command that takes a written change back."""
+    return (Command(("api", "revert", path), change),)
+
+
+def checks(path: str, change: str) -> tuple[Check, ...]:
+    """Return the check of a written change."""
+    return (Check(Command(("api", "standing", path), change), live="^live", absent="not found"),)
+
+
 def apply(api: Api, change: Change) -> None:
     """Make the change, with the mark.
 
@@ -116,7 +133,8 @@ def apply(api: Api, change: Change) -> None:
                 "to it.",
                 "Look what does that, as an autoscaler or a rollout, and try again when it is over.",
             )
-        marks = (_MARKED, change.fault), (_ENDS, iso(clock() + change.seconds))
+        noted = json.dumps(change.fields)
+        marks = (_MARKED, change.fault), (_ENDS, iso(clock() + change.seconds)), (_NOTED, noted)
         return _patch([*((field.at, field.during) for field in change.fields), *marks])
 
     _alter(api, change, wanted)
@@ -131,10 +149,13 @@ def revert(api: Api, change: Change) -> None:
     def wanted(item: Mapping[str, Any]) -> dict[str, Any] | None:
         if value(item, _MARKED) != change.fault:
             return None
-        if other := _others(change, item):
-            raise ChaosctlError(_settling(change, item, other))
-        mine = [(field.at, field.before) for field in change.fields if value(item, field.at) == field.during]
-        return _patch([*mine, (_MARKED, None), (_ENDS, None)])
+        fields = _fields(item)
+        if fields is None:
+            raise ChaosctlError(_unsettled(change))
+        if other := [field for field in fields if value(item, field.at) not in (field.before, field.during)]:
+            raise ChaosctlError(_settling(change, fields, item, other))
+        mine = [(field.at, field.before) for field in fields if value(item, field.at) == field.during]
+        return _patch([*mine, (_MARKED, None), (_ENDS, None), (_NOTED, None)])
 
     try:
         _alter(api, change, wanted)
@@ -156,7 +177,7 @@ def standing(api: Api, change: Change) -> str:
     item = _marked(api, change)
     if item is None:
         return "not found"
-    acts = any(value(item, field.at) == field.during for field in change.fields)
+    acts = any(value(item, field.at) == field.during for field in _fields(item) or ())
     return "live" if acts else "inert"
 
 
@@ -167,9 +188,12 @@ def _marked(api: Api, change: Change) -> dict[str, Any] | None:
     return item if ours else None
 
 
-def _others(change: Change, item: Mapping[str, Any]) -> list[Field]:
-    """Return the fields that are neither as before nor as the fault made them."""
-    return [field for field in change.fields if value(item, field.at) not in (field.before, field.during)]
+def _fields(item: Mapping[str, Any]) -> tuple[Field, ...] | None:
+    """Return what a fault has changed of an object, as that says itself; None where it does not."""
+    try:
+        return tuple(Field(tuple(at), before, during) for at, before, during in json.loads(value(item, _NOTED)))
+    except (TypeError, ValueError):
+        return None
 
 
 def _alter(api: Api, change: Change, wanted: Callable[[Mapping[str, Any]], dict[str, Any] | None]) -> None:
@@ -212,18 +236,29 @@ _LISTS = "containers", "initContainers"
 """The fields that are lists of things with names, as far as faults change any."""
 
 
-def _settling(change: Change, item: Mapping[str, Any], other: list[Field]) -> str:
+def _unsettled(change: Change) -> str:
+    return (
+        f"{_spoken(change)} has the mark of fault {change.fault}, and not what it was before in its annotation "
+        f"{_NOTE}, as somebody may have removed that, or an earlier version made the fault. It was left so. Have it as "
+        f"it should be, then: `{_kubectl(change, 'annotate')} {MARK}- {UNTIL}- {_NOTE}-`"
+    )
+
+
+def _kubectl(change: Change, verb: str) -> str:
     _, resource, namespace, name = _place(change.path)
-    command = f"kubectl {f'-n {namespace} ' if namespace else ''}{{}} {resource} {name}"
-    patch = _patch([(field.at, field.before) for field in change.fields])
+    return f"kubectl {f'-n {namespace} ' if namespace else ''}{verb} {resource} {name}"
+
+
+def _settling(change: Change, fields: Sequence[Field], item: Mapping[str, Any], other: list[Field]) -> str:
+    patch = _patch([(field.at, field.before) for field in fields])
     del patch["metadata"]
     was = ", ".join(
         f"{'.'.join(field.at)} {field.before!r} before and {field.during!r} by the fault" for field in other
     )
     return (
         f"{_spoken(change)} was changed by somebody else while the fault was there: {_told(item, other)} ({was}). It "
-        f"was left so. To have it as before: `{command.format('patch')} -p '{json.dumps(patch)}'`; to keep it so: "
-        f"`{command.format('annotate')} {MARK}- {UNTIL}-`"
+        f"was left so. To have it as before: `{_kubectl(change, 'patch')} -p '{json.dumps(patch)}'`; to keep it so: "
+        f"`{_kubectl(change, 'annotate')} {MARK}- {UNTIL}- {_NOTE}-`"
     )
 
 

@@ -1,13 +1,33 @@
 """An entry of the ledger: one fault, where it is and how it is undone, as data that any machine can read. Pure."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from runner.model import Check, Command, Count, Steps
 
-__all__ = ["ENTERED", "IN_CLUSTERS", "IN_PODS", "LEFTOVER", "Entry", "Site", "clusters", "parsed", "written"]
+__all__ = [
+    "ALPHABET",
+    "ENTERED",
+    "IN_CLUSTERS",
+    "IN_PODS",
+    "LEFTOVER",
+    "LENGTH",
+    "Entry",
+    "Site",
+    "clusters",
+    "is_id",
+    "parsed",
+    "written",
+]
+
+ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
+"""What ids are made of: letters and digits that cannot be misread."""
+
+LENGTH = 8
+"""How many of these an id has."""
 
 IN_PODS = "pod", "ephemeral"
 """The ways to reach a pod."""
@@ -45,6 +65,11 @@ class Entry:
     deadline: float
     sites: tuple[Site, ...]
     closed: float | None = None
+
+
+def is_id(text: str) -> bool:
+    """Whether that is an id as chaosctl gives them to faults and sessions."""
+    return re.fullmatch(f"[{ALPHABET}]{{{LENGTH}}}", text) is not None
 
 
 def clusters(entry: Entry) -> tuple[str, ...]:

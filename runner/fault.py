@@ -4,14 +4,15 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
+from runner import tables
 from runner.config import Environment
 from runner.errors import UsageError
-from runner.model import Command, EndsBy, Look, ProbeCall, Steps
+from runner.model import Check, Command, EndsBy, Look, ProbeCall, Steps
 from runner.targets import Known, Target
 
-__all__ = ["Fault", "Stage", "Try", "Watcher"]
+__all__ = ["Ending", "Fault", "Stage", "Try", "Watcher"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,13 @@ class Try:
     command: Command
     fix: str
     only: str = ""
+
+
+class Ending(NamedTuple):
+    """How a fault is undone at a target, and what says what is left of it."""
+
+    undo: tuple[Command, ...]
+    checks: tuple[Check, ...]
 
 
 class Watcher(Protocol):
@@ -110,6 +118,17 @@ class Fault(ABC):
     @abstractmethod
     def steps(self, at: Target, fault_id: str, seconds: float) -> Steps:
         """Return what to do at a target for that long; writes nothing, raises Missing where it cannot be had."""
+
+    @classmethod
+    def endings(cls, fault_id: str) -> tuple[Ending, ...]:
+        """Return all ways in which it may end at targets that are entered in a cluster.
+
+        What is to be done otherwise by a cluster's ledger is not obeyed. Changes of objects are ended by `changes`.
+        """
+        return Ending((), ()), *(
+            Ending(tables.removal(fault_id, family, linked), tables.checks(fault_id, family, linked))
+            for family, linked in tables.WAYS
+        )
 
     @classmethod
     def impossible(cls, environment: Environment) -> UsageError | None:  # noqa: ARG003 - for those that can tell

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
 
-from runner.entry import Entry, Site, clusters, parsed, written
+from runner.entry import ALPHABET, LENGTH, Entry, Site, clusters, parsed, written
 from runner.errors import ChaosctlError, CommandFailed, Gone, Missing, Residue, UsageError
 from runner.holding import undoing
 from runner.lock import held, hold, unwritable
@@ -37,7 +37,6 @@ __all__ = [
     "write",
 ]
 
-_ALPHABET = "abcdefghjkmnpqrstvwxyz23456789"
 _UNDOING = 30.0
 """Seconds that each command may take: nothing is more worth waiting for, also where the machine is busy."""
 _KEPT = 30 * 86400.0
@@ -47,7 +46,7 @@ _CLOSED = ".closed"
 
 def new_id() -> str:
     """Return a fault id that is also part of an nft identifier: eight letters and digits that cannot be misread."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(8))
+    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
 
 
 def write(entry: Entry) -> None:

@@ -1,6 +1,6 @@
 """What faults left behind that no ledger knows, found by its marks in the network namespaces of this machine."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
@@ -9,14 +9,14 @@ from pathlib import Path
 from runner import guarding, ledger, tables
 from runner.config import current_or_none
 from runner.entry import IN_CLUSTERS, LEFTOVER
-from runner.errors import CommandFailed, Gone, Missing
+from runner.errors import ChaosctlError, CommandFailed, Gone, Missing
 from runner.ledger import Entry, Site
 from runner.model import Steps, clock
 from runner.origin import may_go_on
 from runner.targets import Target, reach
 from runner.together import AT_ONCE
 
-__all__ = ["everything", "in_cluster", "in_use", "known", "strays", "strays_at"]
+__all__ = ["damaged", "doubtful", "everything", "in_cluster", "in_use", "known", "strays", "strays_at"]
 
 _NAMESPACES = Path("/run/netns")
 
@@ -60,6 +60,21 @@ def in_cluster(environment: str) -> tuple[Entry, ...]:
 
     faults = shared_ledger.entries(chosen)
     return (*faults, *shared_ledger.leftovers(chosen, faults))
+
+
+def damaged(environment: str = "", *, elsewhere: bool = True) -> tuple[ChaosctlError, ...]:
+    """Return an error for each entry of these ledgers that cannot be read, or is not to be obeyed."""
+    return (*(doubtful(environment).values() if elsewhere else ()), *ledger.damaged())
+
+
+def doubtful(environment: str) -> Mapping[str, ChaosctlError]:
+    """Return, by id, what the ledger of the chosen environment's cluster says and nobody is to obey."""
+    chosen = current_or_none(environment)
+    if chosen is None or chosen.environment.kubernetes is None:
+        return {}
+    from runner import shared_ledger  # noqa: PLC0415
+
+    return shared_ledger.doubtful(chosen)
 
 
 def strays() -> tuple[Entry, ...]:

@@ -4,20 +4,22 @@ A fault at targets in a cluster must be found, and undone, after the machine tha
 """
 
 import json
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from runner.cluster import Cluster, cluster
 from runner.config import Chosen
-from runner.entry import LEFTOVER, Entry, Site, clusters, parsed, written
-from runner.errors import Gone
+from runner.credible import credible
+from runner.entry import LEFTOVER, Entry, Site, clusters, is_id, written
+from runner.errors import ChaosctlError, Gone, in_one_line
 from runner.model import Check, Command, Steps, clock
 from runner.remote import guardians, pods
 from runner.targets.node import NodeTarget
 from runner.targets.object import ObjectTarget
 
-__all__ = ["entries", "forget", "leftovers", "note"]
+__all__ = ["doubtful", "entries", "forget", "leftovers", "note"]
 
 _UNHEARD = 60.0
 """How many seconds after a fault the cluster may take to hear of its node again."""
@@ -27,11 +29,18 @@ def note(entry: Entry) -> None:
     """Put a fault's entry into the clusters that its targets are in, or bring the one there up to date."""
     for environment in clusters(entry):
         at = cluster(environment)
-        item = _object(entry, at.pinned.namespace)
+        item = _object(_within(entry, environment), at.pinned.namespace)
         if at.find(_path(at, entry.id)) is None:
             at.create(_path(at), item)
         else:
             at.patch(_path(at, entry.id), {"data": item["data"]})
+
+
+def _within(entry: Entry, environment: str) -> Entry:
+    """Return of an entry what is in that environment's cluster: nobody else reaches the rest by it."""
+    return replace(
+        entry, sites=tuple(site for site in entry.sites if environment in clusters(replace(entry, sites=(site,))))
+    )
 
 
 def forget(entry: Entry) -> None:
@@ -45,11 +54,59 @@ def forget(entry: Entry) -> None:
 
 
 def entries(chosen: Chosen) -> tuple[Entry, ...]:
-    """Return the faults that the cluster of an environment knows, whoever injected them, oldest first."""
+    """Return the faults that the cluster of an environment knows, whoever injected them, oldest first.
+
+    What is not to be obeyed is told by `doubtful`, and keeps nobody from the others.
+    """
     at = cluster(chosen.name, chosen.environment.kubernetes)
-    listing = at.items(_path(at), labelSelector=f"{pods.OURS},{pods.COMPONENT}=fault")
-    found = [_named(parsed(item["data"]["entry"]), at) for item in listing.items]
+    found = []
+    for item in _noted(at):
+        with suppress(ValueError):
+            found.append(_named(_read(item), at))
     return tuple(sorted(found, key=lambda entry: entry.started))
+
+
+def doubtful(chosen: Chosen) -> Mapping[str, ChaosctlError]:
+    """Return what the ledger has and is not obeyed, by the id that it is listed under: why, and how it goes away."""
+    at, found = cluster(chosen.name, chosen.environment.kubernetes), {}
+    for item in _noted(at):
+        try:
+            _read(item)
+        except ValueError as error:
+            name = item["metadata"]["name"]
+            found[name.removeprefix("fault-")] = _doubt(at, "configmap", name, str(error))
+    for pod in _node_pods(at):
+        if not is_id(_session(pod)):
+            name = pod["metadata"]["name"]
+            found[name] = _doubt(at, "pod", name, "it is said to be a node pod, and of no session that chaosctl made")
+    return found
+
+
+def _doubt(at: Cluster, kind: str, name: str, why: str) -> ChaosctlError:
+    space = at.pinned.namespace
+    return ChaosctlError(
+        f"The {kind} {name} in namespace {space} of cluster {at.environment!r} is not obeyed: {in_one_line(why)}. "
+        "Whether there is such a fault is unknown; faults end by themselves.",
+        f"See what it says and who wrote it: kubectl -n {space} get {kind} {name} -o yaml --show-managed-fields; then "
+        f"kubectl -n {space} delete {kind} {name}",
+    )
+
+
+def _noted(at: Cluster) -> Sequence[Mapping[str, Any]]:
+    return at.items(_path(at), labelSelector=f"{pods.OURS},{pods.COMPONENT}=fault").items
+
+
+def _read(item: Mapping[str, Any]) -> Entry:
+    return credible(str((item.get("data") or {}).get("entry", "")), item["metadata"]["name"])
+
+
+def _node_pods(at: Cluster) -> Sequence[Mapping[str, Any]]:
+    path = f"/api/v1/namespaces/{at.pinned.namespace}/pods"
+    return at.items(path, labelSelector=f"{pods.OURS},{pods.COMPONENT}=node-pod").items
+
+
+def _session(pod: Mapping[str, Any]) -> str:
+    return str(pod["metadata"]["labels"].get(pods.LABEL, ""))
 
 
 def leftovers(chosen: Chosen, faults: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -60,17 +117,18 @@ def leftovers(chosen: Chosen, faults: Iterable[Entry]) -> tuple[Entry, ...]:
     """
     at = cluster(chosen.name, chosen.environment.kubernetes)
     space = f"/api/v1/namespaces/{at.pinned.namespace}"
-    found = at.items(f"{space}/pods", labelSelector=f"{pods.OURS},{pods.COMPONENT}=node-pod").items
+    found = [pod for pod in _node_pods(at) if is_id(_session(pod))]
     if not found:
         return ()
     begun = at.items(_path(at), labelSelector=f"{pods.OURS},{pods.COMPONENT}=session").items
-    owners = {item["metadata"]["labels"][pods.LABEL]: item["data"]["owner"] for item in begun}
+    owners = {item["metadata"]["name"]: (item.get("data") or {}).get("owner", "") for item in begun}
     struck = _struck(faults)
-    working = {pod["metadata"]["labels"][pods.LABEL] for pod in found if _works(pod, struck)}
+    working = {_session(pod) for pod in found if _works(pod, struck)}
     sessions: dict[str, Entry] = {}
     for pod in found:
-        if (session := pod["metadata"]["labels"][pods.LABEL]) not in working:
-            entry = _leftover(at, space, pod, owners.get(session, "unknown"))
+        if (session := _session(pod)) not in working:
+            owner = owners.get(pods.session_name(session), "")
+            entry = _leftover(at, space, pod, owner if owner and owner.isprintable() else "unknown")
             known = sessions.get(session)
             sessions[session] = replace(entry, sites=known.sites + entry.sites) if known else entry
     return tuple(sessions.values())
@@ -82,7 +140,7 @@ def _struck(found: Iterable[Entry]) -> set[str]:
     return {target.rpartition("/")[2] for target in targets if target.startswith("node:")}
 
 
-def _works(pod: dict[str, Any], struck: Container[str]) -> bool:
+def _works(pod: Mapping[str, Any], struck: Container[str]) -> bool:
     """Whether a node pod is about to start or at work; one whose node is lost is said to run, and is not ready."""
     status = pod["status"]
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ()))
@@ -90,14 +148,14 @@ def _works(pod: dict[str, Any], struck: Container[str]) -> bool:
     return status.get("phase") == "Pending" or (status.get("phase") == "Running" and hears)
 
 
-def _leftover(at: Cluster, space: str, pod: dict[str, Any], owner: str) -> Entry:
+def _leftover(at: Cluster, space: str, pod: Mapping[str, Any], owner: str) -> Entry:
     meta = pod["metadata"]
-    session = meta["labels"][pods.LABEL]
-    path = f"{space}/pods/{meta['name']}"
-    owners = [f"{space}/configmaps/{owner['name']}" for owner in meta.get("ownerReferences", ())]
+    session, path = _session(pod), f"{space}/pods/{meta['name']}"
     steps = Steps(
         inject=(),
-        undo=tuple(Command(("api", "DELETE", each)) for each in (path, *owners)),
+        undo=tuple(
+            Command(("api", "DELETE", each)) for each in (path, f"{space}/configmaps/{pods.session_name(session)}")
+        ),
         checks=(Check(Command(("api", "GET", path)), live='"phase": "Running"', absent="not found"),),
     )
     sentence = "node pods were left behind by a runner that is gone"
@@ -110,7 +168,7 @@ def _leftover(at: Cluster, space: str, pod: dict[str, Any], owner: str) -> Entry
     return Entry(session, LEFTOVER, sentence, at.environment, owner, 0.0, 0.0, (site,))
 
 
-def _of_lost_node(at: Cluster, pod: dict[str, Any], steps: Steps) -> Site:
+def _of_lost_node(at: Cluster, pod: Mapping[str, Any], steps: Steps) -> Site:
     """Return a node pod whose node was deleted: its object alone is left, whatever phase that says."""
     target = ObjectTarget(at, "pod", pod["metadata"]["name"], at.pinned.namespace)
     checks = tuple(replace(check, live="(?!)") for check in steps.checks)

@@ -15,6 +15,7 @@ from runner.model import Check, Command, Count, iso
 
 __all__ = [
     "LISTING",
+    "WAYS",
     "Family",
     "Found",
     "check",
@@ -30,6 +31,9 @@ __all__ = [
 ]
 
 Family = Literal["inet", "netdev"]
+
+WAYS: tuple[tuple[Family, bool], ...] = ("inet", False), ("netdev", False), ("netdev", True)
+"""The families that tables of faults are of, each with whether it has links."""
 
 LISTING = Command(("nft", "list ruleset inet; list ruleset netdev"))
 """Lists all that faults of ours may be in: one process, because a hundred targets are asked at once."""

@@ -33,7 +33,8 @@ def command(environment: str, output: str) -> None:
     with Hold():
         entries, problem = _entries(environment)
         found = [_listed(entry) for entry in entries]
-    for error in ledger.damaged():
+        doubts = residue.damaged(environment, elsewhere=problem is None)
+    for error in doubts:
         click.echo(f"chaosctl: {error}", err=True)
     if output == "json":
         click.echo(json.dumps(found))

@@ -44,7 +44,7 @@ def command(fault_id: str, everything: bool, everyone: bool, gone: bool, environ
                 undone.append(entry.id)
             except ChaosctlError as error:
                 failures.append(error.message)
-    failures += [] if fault_id else [error.message for error in ledger.damaged()]
+        failures += [] if fault_id else [str(error) for error in residue.damaged(environment)]
     _say(undone, spared, failures, output)
     if failures:
         raise Residue(
@@ -75,6 +75,8 @@ def _of(fault_id: str, environment: str) -> tuple[ledger.Entry, ...]:
     here = tuple(entry for entry in residue.everything(elsewhere=False) if entry.id == fault_id)
     found = here or tuple(entry for entry in residue.in_cluster(environment) if entry.id == fault_id)
     if not found:
+        if doubt := residue.doubtful(environment).get(fault_id):
+            raise doubt
         ledger.find(fault_id)
     return found
 

@@ -2,7 +2,8 @@
 
 It runs there, as pods of a Job of its own, and needs nothing of ours but the fault's entry in the cluster's ledger,
 which says what is to be taken back; when, stands with each change. It reads the entry again and again, because pods
-may have joined the fault; where it is gone, what was read before holds. The standard library only.
+may have joined the fault; where it is gone, or says less than before, what was read before holds. The standard library
+only.
 
     python3 -m runner.remote.guardian check|guard PATH
 """
@@ -19,10 +20,10 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from runner import changes
-from runner.entry import Entry, parsed
+from runner.entry import parsed
 from runner.errors import ChaosctlError, CommandFailed, Unreachable
 
 __all__ = ["FARTHEST", "InCluster", "check", "guard", "main"]
@@ -36,6 +37,13 @@ _AGAIN = 0.5
 _NAP = 5.0
 # How many seconds after the time in the entry a change may still come: until then its guardians are being started.
 _LATEST = 300.0
+
+
+class _Noted(NamedTuple):
+    """What of an entry guardians go by: seconds since the epoch, and its changes by the path of their object."""
+
+    deadline: float
+    changes: Mapping[str, changes.Change]
 
 
 class InCluster:
@@ -81,15 +89,15 @@ class InCluster:
 
 def check(api: InCluster, path: str) -> None:
     """See that the changes could be taken back from here, by doing so as a dry run; raises what says why not."""
-    entry = _entry(api, path)
-    if entry is None:
-        raise ChaosctlError(f"There is no entry {path} in the ledger.")
+    noted = _noted(api, path)
+    if noted is None:
+        raise ChaosctlError(f"There is no entry {path} in the ledger, or it is damaged.")
     if abs(api.ahead) > FARTHEST:
         raise ChaosctlError(
             f"The clock of node {os.environ.get('NODE', '')} is {api.ahead:+.1f} s off the API server's: the fault "
             "would not end at its deadline."
         )
-    for change in _changes(entry):
+    for change in noted.changes.values():
         api.patch(f"{change.path}?dryRun=All", {}, changes.STRATEGIC)
 
 
@@ -99,15 +107,17 @@ def guard(api: changes.Api, path: str, say: Callable[[str], None] = print) -> No
     When that is stands with the change. The entry alone does not tell: it is written before the change, and guardians
     may take longer to start than the fault lasts.
     """
-    known: Entry | None = None
-    seen, told = False, set[str]()
+    known: Mapping[str, changes.Change] = {}
+    deadline, seen, told = 0.0, False, set[str]()
     while True:
         with contextlib.suppress(ChaosctlError):
-            known = _entry(api, path) or known
-        left = [_settled(api, change, say, told) for change in _changes(known)] if known else []
+            if noted := _noted(api, path):
+                known = {**noted.changes, **known}
+                deadline = max(deadline, noted.deadline)
+        left = [_settled(api, change, say, told) for change in known.values()]
         waiting = [moment for moment in left if moment is not None]
         seen = seen or bool(waiting)
-        if known and not waiting and time.time() > known.deadline + (0.0 if seen else _LATEST):
+        if deadline and not waiting and time.time() > deadline + (0.0 if seen else _LATEST):
             return
         _sleep(min([_NAP, *(moment - time.time() for moment in waiting)]) if waiting else _AGAIN)
 
@@ -138,14 +148,18 @@ def _settled(api: changes.Api, change: changes.Change, say: Callable[[str], None
     return moment
 
 
-def _entry(api: changes.Api, path: str) -> Entry | None:
+def _noted(api: changes.Api, path: str) -> _Noted | None:
+    """Return what the ledger has of the fault of its guardians; None where there is none, or what is there is none."""
     found = api.find(path)
-    return parsed(found["data"]["entry"]) if found else None
-
-
-def _changes(entry: Entry) -> list[changes.Change]:
-    commands = [command for site in entry.sites for command in site.steps.undo]
-    return [changes.parsed(each.stdin) for each in commands if each.argv[:2] == ("api", "revert")]
+    try:
+        entry = parsed(found["data"]["entry"]) if found else None
+        if entry is None or not path.endswith(f"/fault-{entry.id}"):
+            return None
+        undo = [command for site in entry.sites for command in site.steps.undo]
+        made = [changes.parsed(each.stdin) for each in undo if each.argv[:2] == ("api", "revert")]
+        return _Noted(float(entry.deadline), {change.path: change for change in made if change.fault == entry.id})
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def main() -> None:

@@ -100,9 +100,7 @@ class _Session:
             self.at.delete(path, gracePeriodSeconds=0)
 
     def _started(self, node: str, number: int) -> Connection:
-        manifest = pods.node_pod(
-            f"{self.token}{number or ''}", self.at.pinned.namespace, node, self.at.pinned.image, self.owner
-        )
+        manifest = pods.node_pod(self.token, self.at.pinned.namespace, node, self.at.pinned.image, self.owner, number)
         name = manifest["metadata"]["name"]
         with _explained(f"node {node}"):
             made = self.at.create(self.pods, manifest)

@@ -3,7 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["COMPONENT", "LABEL", "MANAGER", "OURS", "US", "config_map", "ephemeral", "is_ours", "node_pod", "session"]
+__all__ = [
+    "COMPONENT",
+    "LABEL",
+    "MANAGER",
+    "OURS",
+    "US",
+    "config_map",
+    "ephemeral",
+    "is_ours",
+    "node_pod",
+    "session",
+    "session_name",
+]
 
 MANAGER, US = "app.kubernetes.io/managed-by", "chaosctl"
 OURS = f"{MANAGER}={US}"
@@ -14,7 +26,7 @@ _LIFETIME = 3600
 
 def session(token: str, namespace: str, owner: str) -> dict[str, Any]:
     """Return the object that owns the node pods of one process: when it goes, they go."""
-    return config_map(f"session-{token}", namespace, "session", {"owner": owner}, {LABEL: token})
+    return config_map(session_name(token), namespace, "session", {"owner": owner}, {LABEL: token})
 
 
 def config_map(
@@ -29,8 +41,17 @@ def config_map(
     }
 
 
-def node_pod(token: str, namespace: str, node: str, image: str, owner: Mapping[str, Any]) -> dict[str, Any]:
+def session_name(token: str) -> str:
+    """Return the name of that object."""
+    return f"session-{token}"
+
+
+def node_pod(
+    token: str, namespace: str, node: str, image: str, owner: Mapping[str, Any], number: int = 0
+) -> dict[str, Any]:
     """Return the pod that works on a node: privileged, in the node's own network and among its processes.
+
+    The `number` is how many the session has made before: one that is lost is replaced.
 
     It ends with its standard input, and in any case after an hour; what it did is ended by the kernel before.
     """
@@ -38,7 +59,7 @@ def node_pod(token: str, namespace: str, node: str, image: str, owner: Mapping[s
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            **_metadata(f"chaosctl-{token}-{node}", namespace, "node-pod", {LABEL: token}),
+            **_metadata(f"chaosctl-{token}{number or ''}-{node}", namespace, "node-pod", {LABEL: token}),
             "ownerReferences": [
                 {"apiVersion": "v1", "kind": "ConfigMap", "name": owner["name"], "uid": owner["uid"]},
             ],

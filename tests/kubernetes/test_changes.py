@@ -1,7 +1,9 @@
 """Changes of objects on a real API server: no write crosses another one, whoever comes in between."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,9 +11,9 @@ import pytest
 from runner import changes, shared_ledger
 from runner.changes import MARK, Change, Field
 from runner.config import current
-from runner.entry import Entry, Site
-from runner.errors import Gone, Inconclusive, Refused
-from runner.model import Command, Steps, clock
+from runner.entry import Entry, Site, written
+from runner.errors import ChaosctlError, Gone, Inconclusive, Refused
+from runner.model import Steps, clock
 from runner.remote.guardian import guard
 from tests._kubernetes import OURS, here, until
 
@@ -110,6 +112,22 @@ def test_two_that_take_it_back_at_once_do_it_once(change: Change) -> None:
     assert state(change) == ("no", "", "not found")
 
 
+def test_what_an_entry_says_that_was_there_before_is_not_believed(change: Change) -> None:
+    """Who may write into the ledger may not change objects by that."""
+    changes.apply(here(), change)
+    forged = replace(change, fields=(Field(("spec", "selector", "app"), "theirs", "never"),))
+    changes.revert(here(), forged)
+    assert state(change) == ("no", "", "not found")
+
+
+def test_object_that_does_not_say_what_it_was_is_left_and_told(change: Change) -> None:
+    changes.apply(here(), change)
+    here().patch(PATH, {"metadata": {"annotations": {"chaosctl/change": None}}})
+    with pytest.raises(ChaosctlError, match=r"has the mark of fault abcdefgh.*kubectl -n payment annotate services"):
+        changes.revert(here(), change)
+    assert state(change) == ("never", change.fault, "inert")
+
+
 def test_what_looks_like_the_fault_after_it_was_taken_back_is_somebody_elses(change: Change) -> None:
     changes.apply(here(), change)
     changes.revert(here(), change)
@@ -139,12 +157,38 @@ def test_object_of_the_same_name_is_another_one(change: Change) -> None:
     assert state(change) == ("no", "", "not found")
 
 
+@pytest.mark.parametrize("forged", ["", "[]", '{"sites": []}', "other", "moved"])
+def test_guardian_goes_by_what_it_read_first_whatever_becomes_of_the_entry(change: Change, forged: str) -> None:
+    """An entry that was written over, without its changes or with others, is no way to keep a fault alive."""
+    soon = Change(change.fault, PATH, change.uid, change.fields, 4.0)
+    made = noted(soon, clock() + 4)
+    shared_ledger.note(made)
+    path = f"{OURS}/configmaps/fault-{soon.fault}"
+    elsewhere = {**written(noted(replace(soon, path=f"{SERVICES}/kubernetes"), clock() + 9000)), "id": soon.fault}
+    texts = {"other": json.dumps({**elsewhere, "id": "zzzzzzzz"}), "moved": json.dumps(elsewhere)}
+    try:
+        guarding = threading.Thread(target=guard, args=(here(), path), daemon=True)
+        guarding.start()
+        guarding.join(1.5)
+        changes.apply(here(), soon)
+        here().patch(path, {"data": {"entry": texts.get(forged, forged)}})
+        until("the end of the change", lambda: state(soon) == ("no", "", "not found"))
+    finally:
+        shared_ledger.forget(made)
+
+
+def noted(change: Change, deadline: float) -> Entry:
+    """Return the entry of a change."""
+    text = changes.written(change)
+    steps = Steps((), changes.undo(change.path, text), changes.checks(change.path, text))
+    site = Site(f"object:{current().name}/service/payment/crossing", f"service:{change.uid}", steps)
+    return Entry(change.fault, "service-endpoints-loss", "", current().name, "a test", 0.0, deadline, (site,))
+
+
 def test_guardian_waits_for_a_change_that_comes_later_than_its_entry_says(change: Change) -> None:
     """Guardians may need longer to start than the fault lasts: the entry was written before."""
     soon = Change(change.fault, PATH, change.uid, change.fields, 1.0)
-    environment, undo = current().name, Command(("api", "revert", PATH), changes.written(soon))
-    site = Site(f"object:{environment}/service/payment/crossing", "", Steps((), (undo,), ()))
-    entry = Entry(soon.fault, "service-endpoints-loss", "", environment, "a test", 0.0, clock() - 1, (site,))
+    entry = noted(soon, clock() - 1)
     shared_ledger.note(entry)
     try:
         guarding = threading.Thread(target=guard, args=(here(), f"{OURS}/configmaps/fault-{soon.fault}"), daemon=True)
