@@ -172,10 +172,11 @@ def _is_meant(declared: type[Fault], capability: str) -> bool:
 
 def _left(environment: str) -> Iterator[Finding]:
     try:
-        left = residue.everything(environment)
+        left, doubts = residue.everything(environment), residue.damaged(environment)
     except ChaosctlError as error:
         yield Finding("residue", False, error.message, error.fix)
         return
+    yield from (Finding("residue", False, doubt.message, doubt.fix) for doubt in doubts)
     yield Finding(
         "residue",
         not left,

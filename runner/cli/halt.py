@@ -83,7 +83,7 @@ def _stopped(environment: str, *, elsewhere: bool) -> tuple[list[str], list[str]
     limit = clock() + _PATIENCE
     while clock() < limit and any(entry.id in found for entry in residue.known(environment, elsewhere=elsewhere)):
         time.sleep(_PAUSE)
-    failures = [error.message for error in ledger.damaged()]
+    failures = [error.message for error in residue.damaged(environment, elsewhere=elsewhere)]
     stopped = list(found)
     for entry in residue.everything(environment, elsewhere=elsewhere):
         try:

@@ -107,3 +107,12 @@ def test_what_the_kernel_has_not_is_refused_by_name(state: Path, monkeypatch: py
     assert slow.ok
     assert "; without --percentile it is refused here: this kernel has no `nonesuch delay 1us`" in slow.told
     assert "modprobe" in slow.fix
+
+
+def test_damaged_file_of_the_ledger_is_told(state: Path) -> None:
+    """That nothing is left behind is said only where all was read."""
+    (state / "ledger").mkdir(parents=True)
+    (state / "ledger" / "aa22bb33.json").write_text("{")
+    [damaged, *_] = [finding for finding in examine() if finding.what == "residue"]
+    assert not damaged.ok
+    assert "aa22bb33.json is damaged" in damaged.told
