@@ -177,6 +177,8 @@ def _left(environment: str) -> Iterator[Finding]:
         yield Finding("residue", False, error.message, error.fix)
         return
     yield from (Finding("residue", False, doubt.message, doubt.fix) for doubt in doubts)
+    if doubts and not left:
+        return
     yield Finding(
         "residue",
         not left,

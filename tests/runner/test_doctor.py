@@ -13,6 +13,7 @@ from runner.access import ENTER, Grant, Lack
 from runner.discovery import names
 from runner.doctor import Finding, _granted, _policy, examine
 from runner.entry import Entry
+from runner.errors import ChaosctlError
 from runner.model import clock
 
 
@@ -77,10 +78,13 @@ def test_what_is_live_in_the_cluster_is_told_on_every_machine(
     live = Entry("aa22bb33", "network-dns", "x", "shared", "ada@there pid 7", 0.0, clock() + 60, ())
     monkeypatch.setattr("runner.shared_ledger.entries", lambda _: (live,))
     monkeypatch.setattr("runner.shared_ledger.leftovers", lambda _chosen, _faults: ())
+    monkeypatch.setattr("runner.shared_ledger.doubtful", lambda _: {})
     monkeypatch.setattr("runner.residue.strays", lambda: ())
     assert _residue().told == "1 faults are live or left something behind"
     monkeypatch.setattr("runner.shared_ledger.entries", lambda _: ())
     assert _residue().told == "nothing is live or left behind"
+    monkeypatch.setattr("runner.shared_ledger.doubtful", lambda _: {"mesh": ChaosctlError("mesh is not obeyed", "x")})
+    assert not _residue().ok
 
 
 def _residue() -> Finding:
