@@ -105,6 +105,11 @@ def _node_pods(at: Cluster) -> Sequence[Mapping[str, Any]]:
     return at.items(path, labelSelector=f"{pods.OURS},{pods.COMPONENT}=node-pod").items
 
 
+def _node(pod: Mapping[str, Any]) -> str:
+    """Return the node that a pod is on; nothing where it never came to one."""
+    return str(pod["spec"].get("nodeName", ""))
+
+
 def _session(pod: Mapping[str, Any]) -> str:
     return str(pod["metadata"]["labels"].get(pods.LABEL, ""))
 
@@ -144,7 +149,7 @@ def _works(pod: Mapping[str, Any], struck: Container[str]) -> bool:
     """Whether a node pod is about to start or at work; one whose node is lost is said to run, and is not ready."""
     status = pod["status"]
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ()))
-    hears = ready or pod["spec"]["nodeName"] in struck
+    hears = ready or _node(pod) in struck
     return status.get("phase") == "Pending" or (status.get("phase") == "Running" and hears)
 
 
@@ -159,12 +164,13 @@ def _leftover(at: Cluster, space: str, pod: Mapping[str, Any], owner: str) -> En
         checks=(Check(Command(("api", "GET", path)), live='"phase": "Running"', absent="not found"),),
     )
     sentence = "node pods were left behind by a runner that is gone"
+    name = _node(pod)
     try:
-        node = NodeTarget(at, pod["spec"]["nodeName"])
-        site = Site(node.name, node.identity(), steps)
+        node = NodeTarget(at, name)
+        site = Site(node.name, node.identity(), steps) if name else _of_lost_node(at, pod, steps)
     except Gone:
         site = _of_lost_node(at, pod, steps)
-        sentence += f"; node {node.node} is gone, and what ran there with it"
+        sentence += f"; node {name} is gone, and what ran there with it"
     return Entry(session, LEFTOVER, sentence, at.environment, owner, 0.0, 0.0, (site,))
 
 

@@ -111,6 +111,17 @@ def test_node_pod_of_no_session_is_left_to_people(session: str | None, monkeypat
     assert f"kubectl -n chaosctl delete pod chaosctl-{_SESSION}-worker-03" in doubt.fix
 
 
+def test_node_pod_that_never_came_to_a_node_can_be_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Told("Failed", clock())
+    del made.pods[0]["spec"]["nodeName"]
+    for place in ("runner.shared_ledger", "runner.targets.object"):
+        monkeypatch.setattr(f"{place}.cluster", lambda *_: made)
+    [entry] = shared_ledger.leftovers(_CHOSEN, ())
+    assert entry.sites[0].target.startswith("object:lab/pod/")
+    ledger.undo(entry)
+    assert not made.pods
+
+
 @pytest.mark.parametrize("data", [None, {}, {"entry": "{"}, {"entry": '{"sites": []}'}])
 def test_entry_that_is_none_keeps_nobody_from_the_others(
     data: dict[str, str] | None, monkeypatch: pytest.MonkeyPatch
