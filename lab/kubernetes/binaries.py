@@ -86,7 +86,7 @@ def require() -> dict[str, Path]:
     if missing := [name for name in PROGRAMS if name not in found and name not in OPTIONAL]:
         raise Missing(
             f"The Kubernetes lab needs programs that were not built yet: {', '.join(missing)}.",
-            "Build them once, which takes about 15 minutes on two cores and needs Go: chaosctl lab build",
+            "Build them once, which takes about 20 minutes on two cores and needs Go: chaosctl lab build",
         )
     if lacking := missing_packages():
         packages = " ".join(lacking)
